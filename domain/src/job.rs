@@ -1,0 +1,168 @@
+//! A job: one request, and where it stands.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Cost, Effort, GitRef, RepoUrl, Strategy};
+
+/// Longest prompt a job may carry, in bytes.
+pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
+
+/// The name of a job: a UUID v7 (RFC 9562), so ids sort by creation time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(Uuid);
+
+impl JobId {
+    /// Makes a new id, later than every id this process made before.
+    #[expect(clippy::new_without_default, reason = "a new id is a side effect, not a default value")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+
+    /// The id as the databases bind it.
+    pub fn as_uuid(&self) -> Uuid {
+        self.0
+    }
+}
+
+impl From<Uuid> for JobId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl FromStr for JobId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::from_str(text).map(Self)
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// What was asked. It never changes after the job is created.
+///
+/// Stored as JSON in the job's row: a new field must have a serde default, so that old rows still read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSpec {
+    /// Where the repository is.
+    pub repo_url: RepoUrl,
+    /// The user's text: what should change.
+    pub prompt: String,
+    /// Branch, tag or full commit id; the repository's default branch when absent.
+    #[serde(default, rename = "ref")]
+    pub git_ref: Option<GitRef>,
+    /// Model id; the server's default when absent.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// How hard the model should work; the model's own default when absent.
+    #[serde(default)]
+    pub effort: Option<Effort>,
+    /// How the repository is shown to the model; chosen by size when absent.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// The most this job may cost, over all its attempts.
+    #[serde(default)]
+    pub max_cost: Option<Cost>,
+}
+
+impl JobSpec {
+    /// The seed's request: a repository and a prompt, everything else as the server has it.
+    pub fn new(repo_url: RepoUrl, prompt: impl Into<String>) -> Self {
+        Self {
+            repo_url,
+            prompt: prompt.into(),
+            git_ref: None,
+            model: None,
+            effort: None,
+            strategy: None,
+            max_cost: None,
+        }
+    }
+}
+
+/// Where a job stands. The last three are final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobStatus {
+    /// Waits for a worker: new, or between two attempts.
+    Queued,
+    /// A worker holds the lease.
+    Running,
+    /// Ended with a result.
+    Succeeded,
+    /// Ended with a failure.
+    Failed,
+    /// Ended because somebody asked for it.
+    Canceled,
+}
+
+impl JobStatus {
+    /// Every status, in the order of a job's life.
+    pub const ALL: [Self; 5] = [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Canceled];
+
+    /// The name used in SQL, JSON and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    /// Whether the job has ended for good.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for JobStatus {
+    type Err = ParseNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        ParseNameError::find("job status", &Self::ALL, Self::as_str, text)
+    }
+}
+
+/// A name that is none of the ones a set has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{found}` is not a {what}: use one of {allowed}")]
+pub struct ParseNameError {
+    what: &'static str,
+    found: String,
+    allowed: String,
+}
+
+impl ParseNameError {
+    /// Finds the value of `all` that is written `text`, or says which ones there are.
+    pub(crate) fn find<T: Copy>(
+        what: &'static str,
+        all: &[T],
+        as_str: fn(T) -> &'static str,
+        text: &str,
+    ) -> Result<T, Self> {
+        all.iter().copied().find(|value| as_str(*value) == text).ok_or_else(|| Self {
+            what,
+            found: text.to_owned(),
+            allowed: all.iter().map(|value| as_str(*value)).collect::<Vec<_>>().join(", "),
+        })
+    }
+}

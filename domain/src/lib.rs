@@ -1,0 +1,26 @@
+//! The nouns of tinygen: plain data that every other crate speaks about.
+//!
+//! Nothing here does I/O and nothing is async. A value of these types is valid by construction: text from outside
+//! becomes a [`RepoUrl`], a [`RepoPath`] or a [`JobId`] by `parse`, or it becomes an error that says what to do.
+
+mod call;
+mod cost;
+mod edit;
+mod failure;
+mod job;
+mod path;
+mod repo;
+mod result;
+mod stage;
+mod strategy;
+
+pub use call::{CallId, CallRecord, CallReservation, TokenUsage};
+pub use cost::{Cost, ParseCostError};
+pub use edit::Edit;
+pub use failure::{Failure, FailureCode};
+pub use job::{JobId, JobSpec, JobStatus, MAX_PROMPT_BYTES, ParseNameError};
+pub use path::{MAX_PATH_BYTES, PathError, RepoPath};
+pub use repo::{CommitId, CommitIdError, GitRef, RefError, RepoUrl, RepoUrlError};
+pub use result::{FileChange, FileChangeKind, Flag, FlagKind, JobResult, Outcome, Receipt};
+pub use stage::{StageKey, StageKind, StageRecord};
+pub use strategy::{Effort, Strategy};

@@ -1,0 +1,1 @@
+//! The sheet: the document of paths and contents that pass 1 builds.

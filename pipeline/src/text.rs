@@ -1,0 +1,1 @@
+//! A file's bytes as the text a model sees, and back.
