@@ -33,7 +33,9 @@ impl Draft {
 
     /// Whether this draft takes the place of an earlier one: it differs, and the machine checks are not worse.
     pub(crate) fn replaces(&self, earlier: &Self) -> bool {
-        self.patch.diff != earlier.patch.diff && !self.patch.diff.is_empty() && !self.report.is_worse_than(&earlier.report)
+        self.patch.diff != earlier.patch.diff
+            && !self.patch.diff.is_empty()
+            && !self.report.is_worse_than(&earlier.report)
     }
 
     /// The diff as a model reads it.

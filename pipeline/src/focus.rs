@@ -31,12 +31,7 @@ pub(crate) fn touched(tree: &EditedTree, sheet: &Sheet) -> Focus {
     collect("files_after_the_change", tree, sheet, changes.iter().map(|change| &change.path))
 }
 
-fn collect<'a>(
-    tag: &str,
-    tree: &EditedTree,
-    sheet: &Sheet,
-    paths: impl Iterator<Item = &'a RepoPath>,
-) -> Focus {
+fn collect<'a>(tag: &str, tree: &EditedTree, sheet: &Sheet, paths: impl Iterator<Item = &'a RepoPath>) -> Focus {
     let (mut shown, mut files, mut tokens) = (Vec::new(), Vec::new(), 0);
     for path in paths {
         let Some(text) = tree.shown(path) else { continue };

@@ -1,8 +1,12 @@
 //! What the pipeline sees of storage.
 
+mod memory;
+
 use domain::{CallRecord, CallReservation, Cost, StageKey, StageRecord};
 use futures::future::BoxFuture;
 use serde_json::Value;
+
+pub use memory::MemoryJournal;
 
 /// The memory of one job: the outputs of its stages and its calls to the model.
 ///

@@ -25,5 +25,5 @@ mod text;
 mod tool_call;
 
 pub use error::PipelineError;
-pub use journal::{Journal, JournalError};
+pub use journal::{Journal, JournalError, MemoryJournal};
 pub use pipeline::{Pipeline, PipelineConfig, Progress, ProgressEvent};

@@ -73,7 +73,11 @@ impl Run {
     ///
     /// This is the durability of the whole system: a job that starts again passes through here and finds all that was
     /// finished before.
-    pub(crate) async fn stage<T, F>(&self, kind: StageKind, work: impl FnOnce(StageKey) -> F) -> Result<T, PipelineError>
+    pub(crate) async fn stage<T, F>(
+        &self,
+        kind: StageKind,
+        work: impl FnOnce(StageKey) -> F,
+    ) -> Result<T, PipelineError>
     where
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, PipelineError>>,
@@ -115,8 +119,7 @@ async fn save<T: Serialize>(
     output: &T,
     started_at: chrono::DateTime<Utc>,
 ) -> Result<(), PipelineError> {
-    let output =
-        serde_json::to_value(output).map_err(|source| PipelineError::Stored { stage: key.clone(), source })?;
+    let output = serde_json::to_value(output).map_err(|source| PipelineError::Stored { stage: key.clone(), source })?;
     let record = StageRecord { key: key.clone(), output, started_at, finished_at: Utc::now() };
     Ok(journal.save_stage(&record).await?)
 }

@@ -43,18 +43,10 @@ impl EditSet {
     }
 }
 
-pub(crate) async fn ask(
-    run: &Run,
-    key: StageKey,
-    sheet: &Sheet,
-    plan: &SubmitPlan,
-) -> Result<EditSet, PipelineError> {
+pub(crate) async fn ask(run: &Run, key: StageKey, sheet: &Sheet, plan: &SubmitPlan) -> Result<EditSet, PipelineError> {
     let tree = EditedTree::new(run.snapshot.clone());
     let focus = focus::planned(&tree, sheet, &plan.relevant_paths());
-    let text = render(
-        Template::Edit,
-        json!({"task": run.spec.prompt, "plan": plan.text(), "focus": focus.text}),
-    );
+    let text = render(Template::Edit, json!({"task": run.spec.prompt, "plan": plan.text(), "focus": focus.text}));
     let conversation = Conversation::open(run, key, ENDS_WITH, sheet, text);
     let pass = EditPass::new(run, tree, sheet, focus.paths);
     let set = pass.carry_out(conversation, NoEdits::NeedAReason).await?;
@@ -117,8 +109,7 @@ impl<'a> EditPass<'a> {
             }
             let results = turn.calls.iter().zip(results);
             let results = results.map(|(call, result)| result.unwrap_or_else(|| conversation.reject(call))).collect();
-            let after_cut =
-                turn.is_cut.then(|| render(Template::ContinueAfterCut, json!({"applied": applied})));
+            let after_cut = turn.is_cut.then(|| render(Template::ContinueAfterCut, json!({"applied": applied})));
             conversation.answer(results, after_cut);
         }
         if self.tree.changes().is_empty() && no_edits == NoEdits::NeedAReason {

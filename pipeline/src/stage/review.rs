@@ -76,13 +76,13 @@ impl Review {
     /// Keeps what is proved: findings whose line is in the diff and whose failing case is named, and acceptance items
     /// that the plan really has.
     fn weigh(review: &SubmitReview, diff: &str, acceptance: &[String]) -> Self {
-        let lines: HashSet<&str> = diff.lines().flat_map(|line| [line.trim_end(), without_marker(line).trim()]).collect();
+        let lines: HashSet<&str> =
+            diff.lines().flat_map(|line| [line.trim_end(), without_marker(line).trim()]).collect();
         let is_in_diff = |quote: &str| {
             let mut quoted = quote.lines().filter(|line| !line.trim().is_empty()).peekable();
             quoted.peek().is_some() && quoted.all(|line| lines.contains(line.trim_end()) || lines.contains(line.trim()))
         };
-        let is_proved =
-            |finding: &&Finding| !finding.failing_case.trim().is_empty() && is_in_diff(&finding.diff_line);
+        let is_proved = |finding: &&Finding| !finding.failing_case.trim().is_empty() && is_in_diff(&finding.diff_line);
         let findings: Vec<Finding> = review.findings.iter().filter(is_proved).cloned().collect();
         let is_known = |item: &&String| acceptance.iter().any(|known| known.trim() == item.trim());
         let unmet_acceptance: Vec<String> = review.unmet_acceptance.iter().filter(is_known).cloned().collect();

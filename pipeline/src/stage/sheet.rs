@@ -15,8 +15,7 @@ const OVERHEAD_TOKENS: u64 = 20_000;
 
 pub(crate) async fn build(run: &Run) -> Result<Sheet, PipelineError> {
     let (snapshot, shared) = (run.snapshot.clone(), run.shared.clone());
-    let sheet =
-        run.blocking(move || sheet::build(&snapshot, &shared.config.sheet, &shared.calibration)).await??;
+    let sheet = run.blocking(move || sheet::build(&snapshot, &shared.config.sheet, &shared.calibration)).await??;
     let limit = limit_tokens(run);
     let tokens = if is_close(sheet.tokens, limit) { count(run, &sheet).await? } else { sheet.tokens };
     if tokens > limit {

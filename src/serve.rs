@@ -1,0 +1,92 @@
+//! `tinygen serve`: the API and a worker in one process, on one SQLite file.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use egress::Egress;
+use jobs::Jobs;
+use pipeline::Pipeline;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+use worker::WorkerConfig;
+
+use crate::config::Config;
+use crate::wiring;
+
+/// Serves until Ctrl-C or SIGTERM, then hands back what is running and ends.
+///
+/// # Errors
+/// When a part cannot start.
+pub async fn serve(config: &Config) -> anyhow::Result<()> {
+    let pipeline = wiring::pipeline(config)?;
+    let jobs = wiring::jobs(config).await?;
+    jobs.migrate().await?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))?;
+    let service =
+        Service { listener, jobs, egress: wiring::egress(config)?, pipeline, concurrency: config.concurrency };
+    service.run(shutdown_on_signal()?).await
+}
+
+/// The parts of the running service.
+pub struct Service {
+    pub listener: TcpListener,
+    pub jobs: Jobs,
+    pub egress: Egress,
+    pub pipeline: Pipeline,
+    pub concurrency: usize,
+}
+
+impl Service {
+    /// Where the API listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Runs the API and the worker until `shutdown`, or until one of them fails: then the other is stopped too.
+    ///
+    /// # Errors
+    /// What made a part fail.
+    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        info!(address = %self.address()?, "Listening");
+        let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
+        let state = api::State { jobs: self.jobs.clone(), egress: self.egress };
+        let api = async {
+            let outcome = api::serve(self.listener, state, shutdown.clone()).await;
+            shutdown.cancel();
+            outcome.context("the API stopped")
+        };
+        let worker = async {
+            let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;
+            shutdown.cancel();
+            outcome.context("the worker stopped")
+        };
+        let (api, worker) = tokio::join!(api, worker);
+        api.and(worker)
+    }
+}
+
+/// A token that Ctrl-C and SIGTERM cancel; a second signal ends the process at once.
+fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {
+    let shutdown = CancellationToken::new();
+    let token = shutdown.clone();
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    tokio::spawn(async move {
+        for is_first in [true, false] {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            if is_first {
+                info!("Stopping: running jobs are handed back; a second signal ends at once");
+                token.cancel();
+            }
+        }
+        std::process::exit(130);
+    });
+    Ok(shutdown)
+}
