@@ -27,9 +27,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
 fn arrows_point_down() {
     let dependencies = dependencies();
     let crates: BTreeSet<String> = dependencies.keys().cloned().collect();
-    let arrows = |name: &str| -> Vec<&str> {
-        dependencies[name].intersection(&crates).map(String::as_str).collect()
-    };
+    let arrows = |name: &str| -> Vec<&str> { dependencies[name].intersection(&crates).map(String::as_str).collect() };
     assert_eq!(arrows("domain"), [] as [&str; 0]);
     assert_eq!(arrows("egress"), ["domain"]);
     assert_eq!(arrows("pipeline"), ["domain", "egress"]);
