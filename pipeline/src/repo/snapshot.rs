@@ -1,10 +1,18 @@
 //! A commit's files, listed by our own bounded walk and read from the object database.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::{CommitId, MAX_PATH_BYTES, RepoPath};
-use git2::{ObjectType, Oid, Repository};
+use git2::{ObjectType, Odb, Oid, Repository, Tree};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// Largest tree object that is read, in bytes: some 200,000 entries of one folder.
+const MAX_TREE_BYTES: usize = 16 << 20;
+
+/// Bound on the bytes of all paths together, in memory.
+const MAX_LISTED_PATH_BYTES: usize = 64 << 20;
 
 /// Bounds on what a snapshot may hold. A repository beyond them is refused, whatever it is.
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +95,9 @@ pub enum WalkError {
     /// Git cannot read its own objects.
     #[error("the repository's objects cannot be read")]
     Git(#[from] git2::Error),
+    /// Nobody waits for the list any more.
+    #[error("the listing was given up")]
+    Stopped,
 }
 
 /// Why a blob cannot be read.
@@ -115,8 +126,12 @@ pub enum ReadError {
 }
 
 /// The repository at one commit. Reading blocks: use it from blocking code.
+///
+/// When it was fetched, the folder of its object database goes away with it.
 pub struct Snapshot {
+    // Closed before the folder is removed: fields drop in this order.
     repository: Mutex<Repository>,
+    _folder: Option<TempDir>,
     limits: SnapshotLimits,
     commit: CommitId,
     tree: Oid,
@@ -133,15 +148,37 @@ impl Snapshot {
     /// # Errors
     /// [`WalkError`] when the commit is beyond the limits or cannot be read.
     pub fn open(repository: Repository, commit: Oid, limits: SnapshotLimits) -> Result<Self, WalkError> {
+        Self::list(repository, None, commit, limits, &CancellationToken::new())
+    }
+
+    /// As [`Snapshot::open`], for a repository in a temporary folder. The listing ends early when `stop` is cancelled.
+    pub(crate) fn open_in(
+        folder: TempDir,
+        repository: Repository,
+        commit: Oid,
+        limits: SnapshotLimits,
+        stop: &CancellationToken,
+    ) -> Result<Self, WalkError> {
+        Self::list(repository, Some(folder), commit, limits, stop)
+    }
+
+    fn list(
+        repository: Repository,
+        folder: Option<TempDir>,
+        commit: Oid,
+        limits: SnapshotLimits,
+        stop: &CancellationToken,
+    ) -> Result<Self, WalkError> {
         let tree = repository.find_commit(commit)?.tree_id();
-        let walk = Walk::run(&repository, tree, limits)?;
+        let (entries, unusable_entries) = Walk::run(&repository, tree, limits, stop)?;
         Ok(Self {
             repository: Mutex::new(repository),
+            _folder: folder,
             limits,
             commit: CommitId::parse(&commit.to_string()).expect("git prints 40 hexadecimal digits"),
             tree,
-            entries: walk.entries,
-            unusable_entries: walk.unusable,
+            entries,
+            unusable_entries,
         })
     }
 
@@ -190,42 +227,88 @@ impl Snapshot {
 }
 
 /// An iterative walk: a hostile tree must not end on our stack.
-struct Walk {
+struct Walk<'a> {
+    repository: &'a Repository,
+    odb: Odb<'a>,
+    limits: SnapshotLimits,
     entries: BTreeMap<RepoPath, Entry>,
     unusable: usize,
     seen: usize,
+    path_bytes: usize,
 }
 
-impl Walk {
-    fn run(repository: &Repository, root: Oid, limits: SnapshotLimits) -> Result<Self, WalkError> {
+/// A folder that is still to be listed.
+struct Folder {
+    /// Empty, or a path with `/` at its end.
+    prefix: String,
+    oid: Oid,
+    depth: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// Lists what can be used, and counts what cannot.
+    fn run(
+        repository: &'a Repository,
+        root: Oid,
+        limits: SnapshotLimits,
+        stop: &CancellationToken,
+    ) -> Result<(BTreeMap<RepoPath, Entry>, usize), WalkError> {
         let odb = repository.odb()?;
-        let mut walk = Self { entries: BTreeMap::new(), unusable: 0, seen: 0 };
-        let mut folders = vec![(String::new(), root, 1_usize)];
-        while let Some((prefix, oid, depth)) = folders.pop() {
-            if depth > limits.max_depth {
+        let mut walk = Self { repository, odb, limits, entries: BTreeMap::new(), unusable: 0, seen: 0, path_bytes: 0 };
+        let mut folders = vec![Folder { prefix: String::new(), oid: root, depth: 1 }];
+        while let Some(folder) = folders.pop() {
+            if folder.depth > limits.max_depth {
                 return Err(WalkError::TooDeep(limits.max_depth));
             }
-            for entry in &repository.find_tree(oid)? {
-                walk.seen += 1;
-                if walk.seen > limits.max_entries {
-                    return Err(WalkError::TooManyEntries(limits.max_entries));
-                }
-                let Some(path) = usable_path(&prefix, entry.name_bytes()) else {
-                    walk.unusable += 1;
-                    continue;
-                };
-                if entry.filemode_raw() == 0o040_000 {
-                    folders.push((format!("{path}/"), entry.id(), depth + 1));
-                } else if let Some(mode) = FileMode::from_bits(entry.filemode_raw()) {
-                    let header = if mode == FileMode::Submodule { None } else { odb.read_header(entry.id()).ok() };
-                    let size = header.filter(|(_, kind)| *kind == ObjectType::Blob).map(|(bytes, _)| bytes as u64);
-                    walk.entries.insert(path, Entry { mode, oid: entry.id(), size });
-                } else {
-                    walk.unusable += 1;
-                }
+            if stop.is_cancelled() {
+                return Err(WalkError::Stopped);
+            }
+            walk.list(&folder, &mut folders)?;
+        }
+        Ok((walk.entries, walk.unusable))
+    }
+
+    fn list(&mut self, folder: &Folder, folders: &mut Vec<Folder>) -> Result<(), WalkError> {
+        let tree = self.tree(folder.oid)?;
+        let mut names = HashSet::with_capacity(tree.len());
+        for entry in &tree {
+            self.seen += 1;
+            if self.seen > self.limits.max_entries || self.path_bytes > MAX_LISTED_PATH_BYTES {
+                return Err(WalkError::TooManyEntries(self.limits.max_entries));
+            }
+            // Two entries of one name have no meaning that two programs agree on; the first one counts.
+            let is_new = names.insert(entry.name_bytes().to_vec());
+            let Some(path) = usable_path(&folder.prefix, entry.name_bytes()).filter(|_| is_new) else {
+                self.unusable += 1;
+                continue;
+            };
+            self.path_bytes += path.as_str().len();
+            if entry.filemode_raw() == 0o040_000 {
+                folders.push(Folder { prefix: format!("{path}/"), oid: entry.id(), depth: folder.depth + 1 });
+            } else if let Some(mode) = FileMode::from_bits(entry.filemode_raw()) {
+                let size = self.blob_size(mode, entry.id());
+                self.entries.insert(path, Entry { mode, oid: entry.id(), size });
+            } else {
+                self.unusable += 1;
             }
         }
-        Ok(walk)
+        Ok(())
+    }
+
+    fn tree(&self, oid: Oid) -> Result<Tree<'a>, WalkError> {
+        let (bytes, _) = self.odb.read_header(oid)?;
+        if bytes > MAX_TREE_BYTES {
+            return Err(WalkError::TooManyEntries(self.limits.max_entries));
+        }
+        Ok(self.repository.find_tree(oid)?)
+    }
+
+    fn blob_size(&self, mode: FileMode, oid: Oid) -> Option<u64> {
+        if mode == FileMode::Submodule {
+            return None;
+        }
+        let (bytes, kind) = self.odb.read_header(oid).ok()?;
+        (kind == ObjectType::Blob).then_some(bytes as u64)
     }
 }
 
