@@ -1,69 +1,18 @@
-//! The one way out.
+//! The one way out: which addresses this server talks to, and the guarded HTTP client that everything uses.
+//!
+//! A URL passes two gates. [`Egress::check`] judges what is written in it, without any name lookup. Then, when a
+//! connection is opened, the resolver judges every address the name has *and hands exactly those to the connector*, so
+//! that there is no gap between check and use. Addresses written as literals never reach a resolver, which is why the
+//! first gate runs on every URL, each hop of a redirect included.
 
-use std::time::Duration;
+mod address;
+mod client;
+mod error;
+mod host;
+mod policy;
+mod resolver;
 
-use ipnet::IpNet;
-
-/// What may be reached.
-#[derive(Debug, Clone, Default)]
-pub struct EgressPolicy {
-    /// Networks that are allowed although they are private.
-    pub allow_networks: Vec<IpNet>,
-    /// Whether `http:` is allowed.
-    pub allow_plain_http: bool,
-    /// Ports allowed besides the usual ones.
-    pub allow_ports: Vec<u16>,
-}
-
-/// What a request is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// A Git server.
-    Git,
-    /// The model service.
-    Model,
-    /// A webhook's receiver.
-    Webhook,
-}
-
-/// The guarded HTTP client.
-#[derive(Debug, Clone)]
-pub struct Egress {
-    client: reqwest::Client,
-}
-
-/// Why a request got no response.
-#[derive(Debug, thiserror::Error)]
-pub enum EgressError {
-    /// The policy forbids it.
-    #[error("the address is not allowed: {0}")]
-    Blocked(String),
-    /// No answer in time.
-    #[error("no answer in time")]
-    Timeout,
-    /// No connection, or it broke.
-    #[error("cannot be reached")]
-    Unreachable(#[source] reqwest::Error),
-}
-
-impl Egress {
-    /// Builds the client.
-    pub fn new(_policy: EgressPolicy) -> Result<Self, EgressError> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(300))
-            .build()
-            .map_err(EgressError::Unreachable)?;
-        Ok(Self { client })
-    }
-
-    /// Sends a request.
-    pub async fn send(&self, request: reqwest::Request, _purpose: Purpose) -> Result<reqwest::Response, EgressError> {
-        self.client
-            .execute(request)
-            .await
-            .map_err(|error| if error.is_timeout() { EgressError::Timeout } else { EgressError::Unreachable(error) })
-    }
-}
+pub use address::{is_metadata_service, is_public};
+pub use client::{Egress, Purpose};
+pub use error::{Block, EgressError};
+pub use policy::EgressPolicy;
