@@ -13,3 +13,4 @@ mod sheet;
 mod text;
 
 pub use journal::{Journal, JournalError};
+pub use sheet::{Calibration, Sheet, SheetLimits, TokenCounts};
