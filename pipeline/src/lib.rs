@@ -27,3 +27,4 @@ mod tool_call;
 pub use error::PipelineError;
 pub use journal::{Journal, JournalError, MemoryJournal};
 pub use pipeline::{Pipeline, PipelineConfig, Progress, ProgressEvent};
+pub use sheet::{Calibration, Sheet, SheetLimits, TokenCounts};
