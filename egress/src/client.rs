@@ -1,5 +1,6 @@
 //! The HTTP client that everything uses.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,12 @@ struct Inner {
 struct Clients {
     public: Client,
     allowed_networks: Client,
+}
+
+impl fmt::Debug for Egress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Egress").finish_non_exhaustive()
+    }
 }
 
 impl Purpose {

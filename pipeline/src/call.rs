@@ -7,8 +7,7 @@ use domain::{CallId, CallRecord, CallReservation, Cost, StageKey};
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::error::PipelineError;
-use crate::llm::retry::Backoff;
-use crate::llm::{Delta, LlmError, LlmFailure, Request, Response, Usage};
+use crate::llm::{Backoff, Delta, LlmError, LlmFailure, Request, Response, RetryPolicy, Usage};
 use crate::pipeline::ProgressEvent;
 use crate::run::Run;
 use crate::sheet::upper_bound_tokens;
@@ -28,7 +27,7 @@ impl Run {
             return serde_json::from_value(stored)
                 .map_err(|source| PipelineError::Stored { stage: stage.clone(), source });
         }
-        let mut backoff = Backoff::default();
+        let mut backoff = Backoff::new(RetryPolicy::default());
         loop {
             let (request, reserved) = self.afford(stage, request).await?;
             let id = CallId::new();
@@ -92,15 +91,15 @@ impl Run {
                 span.record("gen_ai.usage.output_tokens", response.usage.tokens.output_tokens);
                 let stored = serde_json::to_value(&response)
                     .map_err(|source| PipelineError::Stored { stage: stage.clone(), source })?;
-                self.settle(stage, settle(response.usage, response.stop_reason.to_string(), Some(stored))).await?;
+                self.settle(stage, settle(response.usage, response.stop_reason.as_str().to_owned(), Some(stored))).await?;
                 Ok(Ok(response))
             }
             // The service had begun to work, so it bills something we do not know: the reservation stands.
-            Err(LlmFailure { error, usage }) if usage.tokens.total_input() > 0 => {
+            Err(LlmFailure { error, usage, .. }) if usage.tokens.total_input() > 0 => {
                 warn!(stage.kind = %stage.kind, turn, "A stream broke off; its reservation counts as spent");
                 Ok(Err(error))
             }
-            Err(LlmFailure { error, usage }) => {
+            Err(LlmFailure { error, usage, .. }) => {
                 self.settle(stage, settle(usage, error.code().to_string(), None)).await?;
                 Ok(Err(error))
             }
@@ -117,18 +116,18 @@ impl Run {
     /// shortens the answer before it gives up.
     async fn afford(&self, stage: &StageKey, request: &Request) -> Result<(Request, Cost), PipelineError> {
         let mut request = request.clone();
-        let mut input_tokens = upper_bound_tokens(request.body().len());
-        let mut worst = self.model.worst_case(input_tokens, request.max_tokens);
+        let mut input_tokens = upper_bound_tokens(request.body().len() as u64);
+        let mut worst = self.model.worst_case_of(&request, input_tokens);
         let Some(limit) = self.spec.max_cost else { return Ok((request, worst)) };
         let left = limit - self.journal.spent().await?;
         if worst <= left {
             return Ok((request, worst));
         }
         input_tokens = self.shared.model.count_tokens(&request).await?;
-        worst = self.model.worst_case(input_tokens, request.max_tokens);
+        worst = self.model.worst_case_of(&request, input_tokens);
         while worst > left && request.max_tokens / 2 >= MIN_OUTPUT_TOKENS {
             request.max_tokens /= 2;
-            worst = self.model.worst_case(input_tokens, request.max_tokens);
+            worst = self.model.worst_case_of(&request, input_tokens);
         }
         if worst > left {
             return Err(PipelineError::Budget { stage: stage.clone(), needed: worst, left, limit });

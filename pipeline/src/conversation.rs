@@ -96,12 +96,9 @@ impl<'a> Conversation<'a> {
     /// text is asked for again once, and never shown to the model, which would repeat it.
     fn accept(&mut self, response: Response) -> Accepted {
         let is_cut = response.stop_reason == StopReason::MaxTokens;
-        let mut content = response.content;
+        let content = response.content;
         if is_cut {
             self.request.max_tokens = self.request.max_tokens.saturating_mul(2).min(self.run.model.max_output_tokens);
-            if content.last().is_some_and(|block| block["type"] == "tool_use") {
-                content.pop();
-            }
         }
         let calls: Vec<ToolUse> = content.iter().filter_map(ToolUse::read).collect();
         if !calls.is_empty() {
@@ -146,6 +143,11 @@ impl<'a> Conversation<'a> {
             Err(reason) => render(Template::UnreadableCall, json!({"tool": call.name, "reason": reason})),
         };
         ToolResult::error(call, text)
+    }
+
+    /// The request as it would be sent next.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
     }
 
     /// The error of a pass that did not come to its end.

@@ -1,6 +1,6 @@
 //! A diff with its proof and its machine checks, and how it becomes the job's result.
 
-use domain::{FileChange, Flag, FlagKind, JobResult, Outcome, Receipt, RepoPath};
+use domain::{FileChange, Flag, FlagKind, JobResult, Outcome, RepoPath};
 
 use crate::checks::{self, Report};
 use crate::edits::{EditedTree, Patch};
@@ -23,9 +23,9 @@ impl Draft {
     pub(crate) async fn make(run: &Run, edits: EditSet, plan: &SubmitPlan) -> Result<Self, PipelineError> {
         let (snapshot, planned, prompt) = (run.snapshot.clone(), plan.paths(), run.spec.prompt.clone());
         run.blocking(move || {
-            let tree = EditedTree::replay(snapshot.clone(), &edits.edits)?;
+            let tree = EditedTree::replay(snapshot, &edits.edits)?;
             let patch = tree.finish()?;
-            let report = checks::run(&snapshot, &tree.changes(), &planned, &prompt);
+            let report = checks::run(&tree.changes(), &planned, &prompt);
             Ok(Self { edits, tree, patch, report })
         })
         .await?
@@ -45,8 +45,8 @@ impl Draft {
 
     /// The job's result, unless the diff must not go out.
     pub(crate) fn conclude(self, review: &Review) -> Result<JobResult, PipelineError> {
-        if let Some(problem) = self.report.blocking() {
-            return Err(PipelineError::DiffRejected(problem.to_string()));
+        if self.report.has_blocking() {
+            return Err(PipelineError::DiffRejected(self.report.to_string().trim_end().to_owned()));
         }
         let verified = review.is_approval() && self.report.problems.is_empty();
         let flags = self.flags(review);
@@ -64,11 +64,7 @@ impl Draft {
 
     /// What a person should look at: what the checks flag, what they hold against the diff, and what the review does.
     fn flags(&self, review: &Review) -> Vec<Flag> {
-        let mut flags = self.report.flags.clone();
-        for problem in &self.report.problems {
-            let kind = FlagKind::CheckFailed;
-            flags.push(Flag { kind, path: problem.path.clone(), line: problem.line, note: problem.message.clone() });
-        }
+        let mut flags = self.report.clone().into_flags();
         for finding in &review.findings {
             let path = tool_call::path(&finding.path).ok().or_else(|| self.some_path());
             let note = format!("{} Fails: {}", finding.claim, finding.failing_case);
@@ -89,21 +85,15 @@ impl Draft {
 impl Run {
     /// The result of a job that found nothing to change: an empty diff, and its claim as the summary.
     pub(crate) fn unchanged(&self, claim: NoChange) -> JobResult {
-        let tree = self.snapshot.tree().to_string();
         JobResult {
             outcome: Outcome::NoChangeNeeded,
             diff: Vec::new(),
-            receipt: Receipt {
-                base_commit: self.snapshot.commit().clone(),
-                base_tree: tree.clone(),
-                result_tree: tree,
-                patch_sha256: crate::edits::sha256_hex(b""),
-            },
+            receipt: Patch::empty(&self.snapshot).receipt,
             files: Vec::new(),
             summary: claim.reason,
             suggested_commit_message: String::new(),
             flags: Vec::new(),
-            verified: true,
+            verified: false,
         }
     }
 }

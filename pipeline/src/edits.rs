@@ -97,6 +97,16 @@ impl EditedTree {
         Self { base, touched: BTreeMap::new() }
     }
 
+    /// The commit after edits that were applied to it before, in the same order.
+    ///
+    /// # Errors
+    /// [`EditError`] when one of them does not apply this time: the base is another one.
+    pub(crate) fn replay(base: Arc<Snapshot>, edits: &[Edit]) -> Result<Self, EditError> {
+        let mut tree = Self::new(base);
+        edits.iter().try_for_each(|edit| tree.apply(edit).map(drop))?;
+        Ok(tree)
+    }
+
     /// Carries out one edit. When it is refused, nothing has changed.
     ///
     /// # Errors

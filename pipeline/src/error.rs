@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{Cost, Failure, FailureCode, StageKey};
 
-use crate::edits::DiffError;
+use crate::edits::{DiffError, EditError};
 use crate::journal::JournalError;
 use crate::llm::LlmError;
 use crate::repo::{FetchError, ReadError};
@@ -86,6 +86,9 @@ pub enum PipelineError {
         #[source]
         source: serde_json::Error,
     },
+    /// Stored edits do not apply to the commit they were made for: a defect of ours.
+    #[error("the stored edits do not apply any more")]
+    Replay(#[from] EditError),
     /// Blocking work panicked.
     #[error("a step of the job crashed")]
     Panicked(#[source] tokio::task::JoinError),
@@ -94,7 +97,12 @@ pub enum PipelineError {
 impl PipelineError {
     /// What the caller may see of it.
     pub fn failure(&self) -> Failure {
-        Failure::new(self.code(), self.to_string())
+        // What the model service says is for its caller, who has to act on it; other causes stay in the log.
+        let message = match self {
+            Self::Llm(error) => error.answer().map_or_else(|| error.to_string(), |answer| format!("{error}: {answer}")),
+            _ => self.to_string(),
+        };
+        Failure::new(self.code(), message)
     }
 
     /// Whether another worker holds the job: nothing may be written any more.
@@ -120,7 +128,12 @@ impl PipelineError {
             Self::Refused { .. } => FailureCode::ModelRefused,
             Self::ModelOutput { .. } => FailureCode::ModelOutputInvalid,
             Self::DiffRejected(_) => FailureCode::DiffRejected,
-            Self::Read(_) | Self::Journal(_) | Self::Diff(_) | Self::Stored { .. } | Self::Panicked(_) => {
+            Self::Read(_)
+            | Self::Journal(_)
+            | Self::Diff(_)
+            | Self::Replay(_)
+            | Self::Stored { .. }
+            | Self::Panicked(_) => {
                 FailureCode::Internal
             }
         }

@@ -4,7 +4,7 @@ use domain::RepoPath;
 use serde_json::json;
 
 use crate::edits::EditedTree;
-use crate::sheet::{Sheet, estimate_tokens};
+use crate::sheet::{Sheet, TextKind, estimate_tokens};
 use crate::template::{Template, render};
 
 /// A sheet below this is near enough to its end everywhere: only files that it leaves out are shown.
@@ -21,7 +21,7 @@ pub(crate) struct Focus {
 
 /// The planned files as they are before any edit: those that the sheet leaves out, and in a large sheet the others too.
 pub(crate) fn planned(tree: &EditedTree, sheet: &Sheet, paths: &[RepoPath]) -> Focus {
-    let is_wanted = |path: &&RepoPath| sheet.tokens > SMALL_SHEET_TOKENS || sheet.omitted.contains_key(*path);
+    let is_wanted = |path: &&RepoPath| sheet.tokens > SMALL_SHEET_TOKENS || sheet.withheld.contains_key(*path);
     collect("focus", tree, sheet, paths.iter().filter(is_wanted))
 }
 
@@ -34,8 +34,11 @@ pub(crate) fn touched(tree: &EditedTree, sheet: &Sheet) -> Focus {
 fn collect<'a>(tag: &str, tree: &EditedTree, sheet: &Sheet, paths: impl Iterator<Item = &'a RepoPath>) -> Focus {
     let (mut shown, mut files, mut tokens) = (Vec::new(), Vec::new(), 0);
     for path in paths {
+        if sheet.withheld.get(path).is_some_and(|withheld| withheld.is_secret) {
+            continue;
+        }
         let Some(text) = tree.shown(path) else { continue };
-        let more = estimate_tokens(&text);
+        let more = estimate_tokens(&text, TextKind::Code);
         if tokens + more > MAX_TOKENS {
             continue;
         }

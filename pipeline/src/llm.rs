@@ -85,6 +85,20 @@ pub enum StopReason {
 }
 
 impl StopReason {
+    /// The name as the service writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::ToolUse => "tool_use",
+            Self::MaxTokens => "max_tokens",
+            Self::StopSequence => "stop_sequence",
+            Self::PauseTurn => "pause_turn",
+            Self::Refusal(_) => "refusal",
+            Self::ModelContextWindowExceeded => "model_context_window_exceeded",
+            Self::Other(name) => name,
+        }
+    }
+
     /// Whether the answer may have ended in the middle of a block.
     pub fn cuts_the_answer(&self) -> bool {
         matches!(self, Self::MaxTokens | Self::ModelContextWindowExceeded | Self::Refusal(_))

@@ -1,6 +1,7 @@
 //! The façade: one job's specification in, its result out.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::{Cost, JobResult, JobSpec, StageKey, TokenUsage};
 
@@ -9,7 +10,7 @@ use crate::journal::Journal;
 use crate::llm::LanguageModel;
 use crate::repo::Fetcher;
 use crate::run::Run;
-use crate::sheet::{Calibration, SheetLimits};
+use crate::sheet::{Calibration, SheetLimits, TokenCounts};
 use crate::strategy;
 
 /// What the operator decides for all jobs.
@@ -82,14 +83,30 @@ pub(crate) struct Shared {
     pub(crate) model: Arc<dyn LanguageModel>,
     pub(crate) fetcher: Fetcher,
     pub(crate) config: PipelineConfig,
-    pub(crate) calibration: Calibration,
+    /// What the bills taught about the estimate of tokens, by model.
+    calibrations: Mutex<HashMap<String, Calibration>>,
+}
+
+impl Shared {
+    /// The correction for a model's count of tokens.
+    pub(crate) fn calibration(&self, model: &str) -> Calibration {
+        self.calibrations().get(model).cloned().unwrap_or_default()
+    }
+
+    /// Learns from a bill: what was estimated, and what the service counted.
+    pub(crate) fn observe(&self, model: &str, estimated: &TokenCounts, actual_tokens: u64) {
+        self.calibrations().entry(model.to_owned()).or_default().observe(estimated, actual_tokens);
+    }
+
+    fn calibrations(&self) -> MutexGuard<'_, HashMap<String, Calibration>> {
+        self.calibrations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Pipeline {
     /// A pipeline that asks `model` and reads repositories through `fetcher`.
     pub fn new(model: Arc<dyn LanguageModel>, fetcher: Fetcher, config: PipelineConfig) -> Self {
-        let calibration = Calibration::default();
-        Self { shared: Arc::new(Shared { model, fetcher, config, calibration }) }
+        Self { shared: Arc::new(Shared { model, fetcher, config, calibrations: Mutex::default() }) }
     }
 
     /// Runs a job to its result.

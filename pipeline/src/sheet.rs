@@ -17,10 +17,16 @@ mod rules;
 mod tests;
 mod tokens;
 
+use std::collections::BTreeMap;
+
+use domain::RepoPath;
 use serde::{Deserialize, Serialize};
 
 pub use calibration::Calibration;
+pub(crate) use classify::FileClass;
+pub(crate) use language::{Language, Role};
 pub use tokens::TokenCounts;
+pub(crate) use tokens::{TextKind, estimate_tokens, upper_bound_tokens};
 
 use crate::repo::{ReadError, Snapshot};
 
@@ -62,6 +68,8 @@ pub struct Sheet {
     pub files: usize,
     /// Files with their content.
     pub shown: usize,
+    /// Files without, empty ones aside: a model that has not seen a file must not edit it.
+    pub withheld: BTreeMap<RepoPath, Withheld>,
     /// Tokens of `text` as estimated, before any correction: what [`Calibration::observe`] takes. Files that the sheet had
     /// no room for count too, by the most they can have.
     pub estimated: TokenCounts,
@@ -69,6 +77,15 @@ pub struct Sheet {
     pub tokens: u64,
     /// A number of tokens that is hardly ever exceeded.
     pub tokens_at_most: u64,
+}
+
+/// A file whose content is not in the sheet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withheld {
+    /// What the file is, such as `lock file`.
+    pub class: String,
+    /// Whether its name says that it holds secrets: then it is never shown, whoever asks.
+    pub is_secret: bool,
 }
 
 impl Sheet {
@@ -86,9 +103,22 @@ impl Sheet {
             boundary,
             files: rows.len(),
             shown: rows.iter().filter(|row| matches!(row.content, inventory::Content::Shown(_))).count(),
+            withheld: withheld(&rows),
             estimated,
             tokens: calibration.correct(&estimated),
             tokens_at_most: calibration.correct_cautiously(&estimated),
         })
     }
+}
+
+fn withheld(rows: &[inventory::FileRow<'_>]) -> BTreeMap<RepoPath, Withheld> {
+    let is_withheld = |row: &&inventory::FileRow<'_>| match &row.content {
+        inventory::Content::Shown(_) | inventory::Content::LeftOut(inventory::Reason::Empty) => false,
+        inventory::Content::LeftOut(_) => true,
+    };
+    let describe = |row: &inventory::FileRow<'_>| {
+        let is_secret = row.class == FileClass::Secret;
+        (row.path.clone(), Withheld { class: row.class.to_string(), is_secret })
+    };
+    rows.iter().filter(is_withheld).map(describe).collect()
 }

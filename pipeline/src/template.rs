@@ -5,6 +5,8 @@
 
 use std::sync::LazyLock;
 
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
@@ -50,7 +52,6 @@ templates! {
     UnseenFile = "reply/unseen_file.md.j2";
     EditsIncomplete = "reply/edits_incomplete.md.j2";
     NoEdits = "reply/no_edits.md.j2";
-    Applied = "reply/applied.md.j2";
 }
 
 /// The tool definitions, the same in every pass: they are the beginning of the cached prefix.
@@ -62,13 +63,19 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
-    environment.set_trim_blocks(true);
+    environment.set_syntax(
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .expect("the usual delimiters with block lines removed are a valid syntax"),
+    );
     environment
 });
 
 /// The text of a template.
 pub(crate) fn render(template: Template, context: impl Serialize) -> String {
-    let text = ENVIRONMENT.render_named_str(template.file(), template.source(), context);
+    let text = ENVIRONMENT.render_named_str(template.file(), template.source(), Serde(context));
     text.expect("every template renders with the context its callers give, by a test")
 }
 

@@ -44,6 +44,13 @@ enum Renames {
     Split,
 }
 
+impl Patch {
+    /// The patch of a tree that nothing has changed in.
+    pub(crate) fn empty(base: &Snapshot) -> Self {
+        Self { diff: Vec::new(), receipt: receipt(base, base.tree(), &[]), files: Vec::new() }
+    }
+}
+
 /// Writes the edited tree, prints the diff and proves it.
 ///
 /// # Errors
@@ -66,13 +73,17 @@ pub(super) fn build(
     } else {
         print(&repository, trees, Renames::Split).and_then(prove)?
     };
-    let receipt = Receipt {
-        base_commit: base.commit().clone(),
-        base_tree: trees.0.to_string(),
-        result_tree: trees.1.to_string(),
-        patch_sha256: hexadecimal(&Sha256::digest(&printed.diff)),
-    };
+    let receipt = receipt(base, trees.1, &printed.diff);
     Ok(Patch { diff: printed.diff, receipt, files: printed.files })
+}
+
+fn receipt(base: &Snapshot, result: Oid, diff: &[u8]) -> Receipt {
+    Receipt {
+        base_commit: base.commit().clone(),
+        base_tree: base.tree().to_string(),
+        result_tree: result.to_string(),
+        patch_sha256: hexadecimal(&Sha256::digest(diff)),
+    }
 }
 
 /// Whether a link becomes a file: printed beside a rename, Git puts the new file before the deletion of the old one.

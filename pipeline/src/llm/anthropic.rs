@@ -234,9 +234,9 @@ fn broken_transport(error: reqwest::Error) -> LlmError {
 
 fn no_response(error: EgressError) -> LlmError {
     match error {
-        EgressError::Timeout => LlmError::Timeout,
+        EgressError::Timeout(_) => LlmError::Timeout,
         EgressError::Blocked(_) => LlmError::Blocked(error.into()),
-        EgressError::Unreachable(_) => LlmError::Unreachable(error.into()),
+        EgressError::Unreachable(_) | EgressError::Setup(_) => LlmError::Unreachable(error.into()),
     }
 }
 

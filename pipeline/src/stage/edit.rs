@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::conversation::{Conversation, ToolResult, Turn};
-use crate::edits::{Applied, EditError, EditedTree};
+use crate::edits::EditedTree;
 use crate::error::PipelineError;
 use crate::evidence;
 use crate::focus;
@@ -125,6 +125,7 @@ impl<'a> EditPass<'a> {
         conversation: &Conversation<'_>,
         turn: &Turn,
     ) -> Result<(Vec<Option<ToolResult>>, usize, usize), PipelineError> {
+        let of = turn.calls.iter().filter(|call| matches!(call.call, Ok(ToolCall::Edit(_)) | Err(_))).count();
         let (mut results, mut applied, mut failed) = (Vec::new(), 0, 0);
         for call in &turn.calls {
             let result = match &call.call {
@@ -132,7 +133,7 @@ impl<'a> EditPass<'a> {
                     failed += 1;
                     Some(conversation.reject(call))
                 }
-                Ok(ToolCall::Edit(edit)) => Some(match self.apply_one(edit.clone()).await? {
+                Ok(ToolCall::Edit(edit)) => Some(match self.apply_one(edit.clone(), applied + failed + 1, of).await? {
                     Ok(text) => {
                         applied += 1;
                         ToolResult::ok(call, text)
@@ -150,12 +151,9 @@ impl<'a> EditPass<'a> {
     }
 
     /// Applies one edit; the text for the model, either way.
-    async fn apply_one(&mut self, edit: Edit) -> Result<Result<String, String>, PipelineError> {
-        if let Edit::Replace { path, .. } | Edit::Write { path, .. } = &edit
-            && let Some(reason) = self.sheet.omitted.get(path)
-            && !self.shown.contains(path)
-        {
-            return Ok(Err(render(Template::UnseenFile, json!({"path": path, "reason": reason}))));
+    async fn apply_one(&mut self, edit: Edit, position: usize, of: usize) -> Result<Result<String, String>, PipelineError> {
+        if let Some(text) = self.refuse_unseen(&edit) {
+            return Ok(Err(text));
         }
         let mut tree = self.tree.clone();
         let (tree, edit, outcome) = self
@@ -168,13 +166,23 @@ impl<'a> EditPass<'a> {
         match outcome {
             Ok(applied) => {
                 self.tree = tree;
-                let text = describe(&applied);
                 self.set.edits.push(edit);
-                Ok(Ok(text))
+                Ok(Ok(applied.to_string()))
             }
-            Err(EditError::Read(error)) => Err(error.into()),
-            Err(error) => Ok(Err(error.to_string())),
+            Err(error) => Ok(Err(error.numbered(position, of).to_string())),
         }
+    }
+
+    /// An edit of a file that the model has not seen would be a guess; one whose name says that it holds secrets is never
+    /// touched, because the diff would show it.
+    fn refuse_unseen(&self, edit: &Edit) -> Option<String> {
+        let (path, needs_content) = match edit {
+            Edit::Replace { path, .. } | Edit::Write { path, .. } => (path, true),
+            Edit::Delete { path } | Edit::Move { from: path, .. } => (path, false),
+        };
+        let withheld = self.sheet.withheld.get(path)?;
+        let is_refused = withheld.is_secret || needs_content && !self.shown.contains(path);
+        is_refused.then(|| render(Template::UnseenFile, json!({"path": path, "class": withheld.class})))
     }
 
     /// Ends the pass, unless something is missing: then the text that says what.
@@ -190,17 +198,4 @@ impl<'a> EditPass<'a> {
         set.commit_message.clone_from(&end.commit_message);
         Ok(set)
     }
-}
-
-fn describe(applied: &Applied) -> String {
-    render(
-        Template::Applied,
-        json!({
-            "path": applied.path,
-            "line": applied.line,
-            "count": applied.count,
-            "notes": applied.notes,
-            "context": applied.context,
-        }),
-    )
 }

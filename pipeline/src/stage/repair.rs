@@ -30,7 +30,7 @@ pub(crate) async fn ask(
             "plan": plan.text(),
             "diff": draft.shown_diff(),
             "after": after.text,
-            "problems": draft.report.lines(),
+            "checks": draft.report.to_string(),
             "findings": review.findings,
             "unmet_acceptance": review.unmet_acceptance,
         }),

@@ -49,7 +49,7 @@ pub(crate) async fn ask(
             "acceptance": plan.acceptance,
             "diff": draft.shown_diff(),
             "after": focus::touched(&draft.tree, sheet).text,
-            "problems": draft.report.lines(),
+            "checks": draft.report.to_string(),
         }),
     );
     let mut conversation = Conversation::open(run, key, "`submit_review`", sheet, text);

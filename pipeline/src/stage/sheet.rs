@@ -7,7 +7,7 @@ use tracing::info;
 use crate::conversation::Conversation;
 use crate::error::PipelineError;
 use crate::run::Run;
-use crate::sheet::{self, Sheet};
+use crate::sheet::Sheet;
 use crate::template::{Template, render};
 
 /// Room for the texts of the passes and the conversation, in tokens.
@@ -15,9 +15,11 @@ const OVERHEAD_TOKENS: u64 = 20_000;
 
 pub(crate) async fn build(run: &Run) -> Result<Sheet, PipelineError> {
     let (snapshot, shared) = (run.snapshot.clone(), run.shared.clone());
-    let sheet = run.blocking(move || sheet::build(&snapshot, &shared.config.sheet, &shared.calibration)).await??;
+    let calibration = shared.calibration(&run.model.id);
+    let sheet = run.blocking(move || Sheet::build(&snapshot, &shared.config.sheet, &calibration)).await??;
     let limit = limit_tokens(run);
-    let tokens = if is_close(sheet.tokens, limit) { count(run, &sheet).await? } else { sheet.tokens };
+    let is_close = sheet.tokens_at_most > limit && sheet.tokens <= limit + limit / 5;
+    let tokens = if is_close { count(run, &sheet).await? } else { sheet.tokens };
     if tokens > limit {
         return Err(PipelineError::ContextTooLarge { tokens, limit });
     }
@@ -32,12 +34,7 @@ fn limit_tokens(run: &Run) -> u64 {
     room.min(run.shared.config.max_sheet_tokens)
 }
 
-/// Whether an estimate is too near the limit, within 15 %, to decide by.
-fn is_close(tokens: u64, limit: u64) -> bool {
-    tokens.abs_diff(limit) < limit * 15 / 100
-}
-
-/// The service's own count; the estimate when it cannot count.
+/// The service's own count, where the estimate is too near the limit to decide; the estimate when it cannot count.
 async fn count(run: &Run, sheet: &Sheet) -> Result<u64, PipelineError> {
     let text = render(Template::Plan, json!({"task": run.spec.prompt}));
     let conversation = Conversation::open(run, StageKey::from(StageKind::Sheet), "submit_plan", sheet, text);

@@ -14,10 +14,10 @@ fn example(template: Template) -> Value {
         Template::Edit => json!({"task": "TASK", "plan": "PLAN", "focus": focus}),
         Template::Review => {
             json!({"task": "TASK", "acceptance": ["first", "second"], "diff": "DIFF\n", "after": "AFTER",
-            "problems": ["a.py:3: does not parse any more"]})
+            "checks": "problem (syntax) a.py:3: does not parse any more\n"})
         }
         Template::Repair => json!({"task": "TASK", "plan": "PLAN", "diff": "DIFF\n", "after": "AFTER",
-            "problems": ["a.py:3: does not parse any more"], "findings": [finding], "unmet_acceptance": ["second"]}),
+            "checks": "problem (syntax) a.py:3: does not parse any more\n", "findings": [finding], "unmet_acceptance": ["second"]}),
         Template::Focus => json!({"tag": "focus", "boundary": "0123456789ab",
             "files": [{"path": "a.py", "text": "x = 1\n"}, {"path": "b.py", "text": "y = 2\n"}]}),
         Template::PlanText => json!({"summary": "SUMMARY", "acceptance": ["first", "second"], "risks": ["one"],
@@ -31,11 +31,8 @@ fn example(template: Template) -> Value {
             {"kind": "unknown_path", "path": "x.py"}, {"kind": "exists", "path": "a.py"},
             {"kind": "quote", "path": "a.py", "quote": "x = 2"}]}),
         Template::QuoteMissing => json!({"path": "a.py"}),
-        Template::UnseenFile => json!({"path": "poetry.lock", "reason": "lock file"}),
+        Template::UnseenFile => json!({"path": "poetry.lock", "class": "lock file"}),
         Template::EditsIncomplete => json!({"failed": 1}),
-        Template::Applied => {
-            json!({"path": "a.py", "line": 3, "count": 2, "notes": ["NOTE"], "context": "x = 1\ny = 2"})
-        }
     }
 }
 
@@ -49,7 +46,7 @@ fn every_template_reads_as_before() {
 
 #[test]
 fn a_missing_variable_is_an_error() {
-    let outcome = ENVIRONMENT.render_named_str("x", "{{ absent }}", json!({}));
+    let outcome = ENVIRONMENT.render_named_str("x", "{{ absent }}", Serde(json!({})));
     assert!(outcome.is_err());
 }
 

@@ -3,8 +3,11 @@
 mod access;
 mod hostile_packs;
 mod hostile_trees;
+mod durability;
 mod lab;
 mod limits;
 mod names;
 mod pack;
+mod passes;
 mod redirects;
+mod scene;
