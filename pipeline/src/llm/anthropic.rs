@@ -1,6 +1,7 @@
 //! Claude over the Messages API.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +32,6 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const SHORT_CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Claude, or a gateway that speaks its protocol.
-#[derive(Debug)]
 pub struct Anthropic {
     egress: Egress,
     base_url: Url,
@@ -190,6 +190,13 @@ impl Anthropic {
     }
 }
 
+/// Shows where it asks, and nothing of who we are.
+impl fmt::Debug for Anthropic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anthropic").field("host", &self.base_url.host_str()).finish_non_exhaustive()
+    }
+}
+
 impl LanguageModel for Anthropic {
     fn info<'a>(&'a self, model: &'a str) -> BoxFuture<'a, Result<ModelInfo, LlmError>> {
         self.look_up(model).boxed()
@@ -234,9 +241,9 @@ fn broken_transport(error: reqwest::Error) -> LlmError {
 
 fn no_response(error: EgressError) -> LlmError {
     match error {
-        EgressError::Timeout => LlmError::Timeout,
+        EgressError::Timeout(_) => LlmError::Timeout,
         EgressError::Blocked(_) => LlmError::Blocked(error.into()),
-        EgressError::Unreachable(_) => LlmError::Unreachable(error.into()),
+        EgressError::Unreachable(_) | EgressError::Setup(_) => LlmError::Unreachable(error.into()),
     }
 }
 

@@ -1,0 +1,4 @@
+//! What the pipeline does on a network.
+
+#[cfg(test)]
+mod llm;
