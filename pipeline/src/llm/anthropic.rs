@@ -90,7 +90,8 @@ impl Anthropic {
         });
         let mut events = SseByteStream::new(bytes);
         while let Some(event) = events.next().await {
-            let Some(data) = event.map_err(broken)?.data else { continue };
+            // Some proxies keep a connection alive by events with nothing in them.
+            let Some(data) = event.map_err(broken)?.data.filter(|data| !data.is_empty()) else { continue };
             let complete = answer.take(&data, &request.model, request_id, on_delta);
             if complete.map_err(|error| self.clean(error))? {
                 return Ok(());

@@ -59,8 +59,19 @@ async fn ask(client: &Anthropic, text: &str) -> Result<Response, LlmFailure> {
     client.complete(&request(vec![user(text)]), &|_| {}).await
 }
 
+/// The errors of calls that are answered like this, one after the other.
+async fn failures(replies: impl IntoIterator<Item = Reply>) -> Vec<LlmFailure> {
+    let replies: Vec<Reply> = replies.into_iter().collect();
+    let count = replies.len();
+    let (_server, client) = server(move |request| replies[request.number()].clone()).await;
+    let mut failures = vec![];
+    for _ in 0..count {
+        failures.push(ask(&client, "hi").await.unwrap_err());
+    }
+    failures
+}
+
 /// The error of a call that is answered like this.
 async fn failure(reply: Reply) -> LlmFailure {
-    let (_server, client) = server(move |_| reply.clone()).await;
-    ask(&client, "hi").await.unwrap_err()
+    failures([reply]).await.remove(0)
 }

@@ -80,26 +80,25 @@ async fn what_it_does_not_know_it_passes_over() {
 
 #[tokio::test]
 async fn each_reason_to_stop_has_its_name() {
-    for (name, reason) in [
+    let cases = [
         ("stop_sequence", StopReason::StopSequence),
         ("pause_turn", StopReason::PauseTurn),
         ("model_context_window_exceeded", StopReason::ModelContextWindowExceeded),
         ("new_reason", StopReason::Other("new_reason".into())),
-    ] {
-        let (_server, client) = server(move |_| Reply::text("x").stopping(name)).await;
-        assert_eq!(ask(&client, "hi").await.unwrap().stop_reason, reason);
+    ];
+    let (_server, client) = server(|request| Reply::text("x").stopping(&request.last_text())).await;
+    for (name, reason) in cases {
+        assert_eq!(ask(&client, name).await.unwrap().stop_reason, reason);
     }
 }
 
 #[tokio::test]
 async fn a_refusal_names_its_category() {
-    let (server, client) = server(|_| Reply::refusal(Some("cyber"))).await;
+    let (server, client) = server(|request| Reply::refusal((request.number() == 0).then_some("cyber"))).await;
     let response = ask(&client, "hi").await.unwrap();
     assert_eq!(response.stop_reason, StopReason::Refusal(Some("cyber".into())));
     assert!(response.content.is_empty());
     assert_eq!(server.cost_nanos(), 0);
-
-    let (_server, client) = super::server(|_| Reply::refusal(None)).await;
     assert_eq!(ask(&client, "hi").await.unwrap().stop_reason, StopReason::Refusal(None));
 }
 
