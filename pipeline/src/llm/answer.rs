@@ -261,3 +261,6 @@ impl Usage {
 fn malformed(what: &str, error: &serde_json::Error) -> LlmError {
     LlmError::Malformed(format!("{what} is wrong at line {} column {}", error.line(), error.column()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Claude over the Messages API.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +32,6 @@ const MAX_BODY_BYTES: usize = 1 << 20;
 const SHORT_CALL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Claude, or a gateway that speaks its protocol.
-#[derive(Debug)]
 pub struct Anthropic {
     egress: Egress,
     base_url: Url,
@@ -90,7 +90,8 @@ impl Anthropic {
         });
         let mut events = SseByteStream::new(bytes);
         while let Some(event) = events.next().await {
-            let Some(data) = event.map_err(broken)?.data else { continue };
+            // Some proxies keep a connection alive by events with nothing in them.
+            let Some(data) = event.map_err(broken)?.data.filter(|data| !data.is_empty()) else { continue };
             let complete = answer.take(&data, &request.model, request_id, on_delta);
             if complete.map_err(|error| self.clean(error))? {
                 return Ok(());
@@ -187,6 +188,13 @@ impl Anthropic {
             answer.clean(&secrets.collect::<Vec<_>>());
         }
         error
+    }
+}
+
+/// Shows where it asks, and nothing of who we are.
+impl fmt::Debug for Anthropic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Anthropic").field("host", &self.base_url.host_str()).finish_non_exhaustive()
     }
 }
 
