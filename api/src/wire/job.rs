@@ -74,7 +74,7 @@ pub struct JobBody {
     pub stages: Vec<StageBody>,
     /// What came out; only of a job that succeeded.
     pub result: Option<ResultBody>,
-    /// What went wrong: finally when the job failed, at the latest attempt when it waits for another.
+    /// Why it failed; only of a job that failed for good.
     pub error: Option<Problem>,
     /// What all calls to the model used and cost so far.
     pub usage: UsageBody,
