@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use domain::JobId;
+use jobs::Jobs;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -35,15 +36,25 @@ pub(crate) async fn get_liveness() -> Json<Health> {
 
 /// Answers 200 when the store does, else 503.
 pub(crate) async fn get_readiness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
-    // A job that cannot exist: the look-up goes through a connection, the database and its tables, and moves no data.
-    let failure = match timeout(PING_TIMEOUT, state.jobs.get(JobId::new())).await {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {} s", PING_TIMEOUT.as_secs())),
-    };
-    let Some(reason) = failure else {
-        return (StatusCode::OK, Json(Health { status: "ok", checks: Some(Checks { store: "ok" }) }));
-    };
-    tracing::warn!(reason, "The job store does not answer");
-    (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unavailable", checks: Some(Checks { store: "failed" }) }))
+    if is_store_ready(&state.jobs).await {
+        (StatusCode::OK, Json(Health { status: "ok", checks: Some(Checks { store: "ok" }) }))
+    } else {
+        let checks = Checks { store: "failed" };
+        (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unavailable", checks: Some(checks) }))
+    }
+}
+
+/// Looks up a job that cannot exist: that takes a connection, the database and its tables, and moves no data.
+async fn is_store_ready(jobs: &Jobs) -> bool {
+    match timeout(PING_TIMEOUT, jobs.get(JobId::new())).await {
+        Ok(Ok(_)) => true,
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "The job store does not answer");
+            false
+        }
+        Err(_) => {
+            tracing::warn!("The job store did not answer within {} s", PING_TIMEOUT.as_secs());
+            false
+        }
+    }
 }

@@ -171,7 +171,7 @@ async fn an_address_inside_is_blocked_at_once() {
 async fn the_largest_prompt_passes_and_a_larger_body_does_not() {
     let server = Server::start().await;
     assert_eq!(server.create(&seed_with("prompt", "x".repeat(MAX_PROMPT_BYTES))).await.status, 202);
-    for body_bytes in [64 * 1024 + 1, 4 * 1024 * 1024] {
+    for body_bytes in [64 * 1024 + 1, 1024 * 1024] {
         let body = format!("{SEED}{}", " ".repeat(body_bytes - SEED.len()));
         let answer = Answer::of(server.request(Method::POST, "/analyze/").body(body)).await;
         assert_eq!((answer.status, answer.problem()["code"].as_str()), (413, Some("body_too_large")), "{body_bytes}");

@@ -1,5 +1,6 @@
 //! The HTTP API over a real listener, a real SQLite store and a real client; no worker: the tests drive the jobs.
 
+mod connections;
 mod create_job;
 mod get_diff;
 mod get_job;
@@ -7,5 +8,4 @@ mod get_stage;
 mod health;
 mod problems;
 mod server;
-mod shutdown;
 mod work;

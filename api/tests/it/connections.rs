@@ -1,4 +1,4 @@
-//! The end of a server, and of clients that take too long.
+//! Clients that take too long or send too much, and the end of a server.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -82,4 +82,17 @@ async fn a_body_that_does_not_end_is_refused() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.expect("read");
     assert_eq!(&answer, b"HTTP/1.1 408");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_everything_before_it_reads_sees_the_refusal() {
+    const BODY_BYTES: usize = 4 * 1024 * 1024;
+    let server = Server::start().await;
+    let mut stream = connect(&server).await;
+    let headers = format!("POST /analyze/ HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY_BYTES}\r\n\r\n");
+    stream.write_all(headers.as_bytes()).await.expect("send");
+    stream.write_all(&vec![b' '; BODY_BYTES]).await.expect("send");
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.expect("read");
+    assert_eq!(&answer, b"HTTP/1.1 413");
 }
