@@ -1,1 +1,213 @@
-//! jobs
+//! A job's life: accepted, claimed under a lease, worked on stage by stage, ended once.
+//!
+//! [`Jobs`] is the façade. The row is the truth: every write of a worker names the lease it holds and changes nothing
+//! when that is not the newest any more, and each change of a job is one transaction together with the event that tells
+//! of it. The bell only says that looking may be worth while.
+
+mod bell;
+mod error;
+mod event;
+mod job;
+mod lease;
+mod store;
+
+use std::time::Duration;
+
+use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, JobSpec, StageKey, StageRecord};
+use serde_json::Value;
+
+use crate::bell::Bell;
+use crate::store::Store;
+
+pub use error::StoreError;
+pub use event::{EventKind, JobEvent, UnknownEventKind};
+pub use job::{Cancellation, Job, StageSummary, Swept};
+pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
+
+/// The jobs of one database. Cheap to clone; clones share their connections and their bell.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    store: Store,
+    bell: Bell,
+    policy: Policy,
+}
+
+/// Opening.
+impl Jobs {
+    /// Connects to `sqlite:<file>`, made when absent, or `postgres://…`.
+    ///
+    /// # Errors
+    /// [`StoreError::Address`] for anything else, [`StoreError::Unavailable`] when nobody answers there.
+    pub async fn open(database_url: &str) -> Result<Self, StoreError> {
+        Ok(Self { store: Store::open(database_url).await?, bell: Bell::local(), policy: Policy::default() })
+    }
+
+    /// The same jobs under other rules.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
+    }
+
+    /// The same jobs over one connection of its own, which the calling runtime serves: it works even while everything
+    /// else on the other connections stands still. Must be called on a Tokio runtime.
+    #[must_use]
+    pub fn on_own_connection(&self) -> Self {
+        Self { store: self.store.on_own_connection(), bell: self.bell.clone(), policy: self.policy }
+    }
+
+    /// Brings the tables up to date. Safe from several processes at once, and beside older and newer releases.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        self.store.migrate().await
+    }
+
+    /// The rules.
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+}
+
+/// For the ones who ask for jobs.
+impl Jobs {
+    /// Accepts a job. When this returns, the job is on the disk and will be worked on.
+    pub async fn submit(&self, spec: JobSpec) -> Result<Job, StoreError> {
+        let job = self.store.submit(spec, self.policy.max_attempts).await?;
+        self.bell.ring(job.id);
+        Ok(job)
+    }
+
+    /// The job as it stands.
+    pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.store.get(id).await
+    }
+
+    /// The job's stages, in the order in which they began.
+    pub async fn stages(&self, id: JobId) -> Result<Vec<StageSummary>, StoreError> {
+        self.store.stages(id).await
+    }
+
+    /// What a finished stage made.
+    pub async fn stage_output(&self, id: JobId, key: &StageKey) -> Result<Option<Value>, StoreError> {
+        Ok(self.store.load_stage(id, key).await?.map(|record| record.output))
+    }
+
+    /// The diff of a job that succeeded.
+    pub async fn diff(&self, id: JobId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.diff(id).await
+    }
+
+    /// What happened to the job after the event numbered `after_seq` (0: from the start), in order. At most 500 events:
+    /// who gets that many asks again after the last one.
+    pub async fn events(&self, id: JobId, after_seq: u64) -> Result<Vec<JobEvent>, StoreError> {
+        self.store.events(id, after_seq).await
+    }
+
+    /// Ends a waiting job, or asks the worker of a running one to stop. Asking twice is the same as asking once.
+    pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
+        self.store.cancel(id).await
+    }
+}
+
+/// For workers. Everything that writes fails with [`StoreError::LeaseLost`], and changes nothing, when the lease is not
+/// the job's newest or the job is over.
+impl Jobs {
+    /// Takes the job that has waited longest, or one whose worker was lost. The try is counted before any work is done.
+    pub async fn claim(&self, worker: &WorkerId) -> Result<Option<ClaimedJob>, StoreError> {
+        self.store.claim(worker, &self.policy).await
+    }
+
+    /// Returns when there may be something to claim, or after `idle`.
+    pub async fn wait(&self, idle: Duration) {
+        self.bell.wait(idle).await;
+    }
+
+    /// Keeps the job for another lease from now on.
+    pub async fn heartbeat(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
+        self.store.heartbeat(lease, &self.policy).await
+    }
+
+    /// What a heartbeat would say. Only reads.
+    pub async fn check(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
+        self.store.check(lease).await
+    }
+
+    /// Notes that work on a stage begins. Does nothing when its output is there already.
+    pub async fn start_stage(&self, lease: &Lease, key: &StageKey) -> Result<(), StoreError> {
+        self.store.start_stage(lease, key).await
+    }
+
+    /// The record of a stage, if it was ever finished.
+    pub async fn load_stage(&self, id: JobId, key: &StageKey) -> Result<Option<StageRecord>, StoreError> {
+        self.store.load_stage(id, key).await
+    }
+
+    /// Stores what a stage made. The first output of a stage stays; storing another one does nothing.
+    pub async fn save_stage(&self, lease: &Lease, record: &StageRecord) -> Result<(), StoreError> {
+        self.store.save_stage(lease, record).await
+    }
+
+    /// The answer to exactly this request at this place of the job, if it was ever received in full.
+    pub async fn load_call(
+        &self,
+        id: JobId,
+        stage: &StageKey,
+        turn: u32,
+        request_sha256: &str,
+    ) -> Result<Option<Value>, StoreError> {
+        self.store.load_call(id, stage, turn, request_sha256).await
+    }
+
+    /// Sets the worst case of a call aside, before the call.
+    pub async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
+        self.store.reserve_call(lease, call).await
+    }
+
+    /// Puts what a call used in place of its reservation. Settling twice is the same as settling once.
+    pub async fn settle_call(&self, lease: &Lease, call: &CallRecord) -> Result<(), StoreError> {
+        self.store.settle_call(lease, call).await
+    }
+
+    /// What the job has cost so far, a call that was never settled counting with its reservation.
+    pub async fn spent(&self, id: JobId) -> Result<Cost, StoreError> {
+        self.store.spent(id).await
+    }
+
+    /// Ends the job with its result.
+    pub async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<(), StoreError> {
+        self.store.succeed(lease, result).await
+    }
+
+    /// Ends the job with a failure.
+    pub async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
+        self.store.fail(lease, failure).await
+    }
+
+    /// Ends the job because somebody asked for it and the work has stopped.
+    pub async fn confirm_cancel(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.store.confirm_cancel(lease).await
+    }
+
+    /// Lets the job wait `delay` for its next attempt; after the last attempt it fails with `failure` instead.
+    pub async fn requeue(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
+        let requeued = self.store.requeue(lease, failure, delay).await?;
+        if delay.is_zero() {
+            self.bell.ring(lease.job_id);
+        }
+        Ok(requeued)
+    }
+
+    /// Hands the job back for another worker to go on with at once; its attempt is not used up.
+    pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.store.release(lease).await?;
+        self.bell.ring(lease.job_id);
+        Ok(())
+    }
+
+    /// Rings for what waits and ends what no worker may have any more. Any process may do so at any time.
+    pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        let swept = self.store.sweep(&self.policy).await?;
+        for job in &swept.due {
+            self.bell.ring(*job);
+        }
+        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
+    }
+}

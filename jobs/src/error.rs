@@ -1,0 +1,89 @@
+//! Why the store did not do as asked.
+
+use std::error::Error;
+
+/// Why the store did not do as asked: one variant per reaction.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another worker holds the job now, or the job is over: stop, and forget the result.
+    #[error("the job's lease is lost")]
+    LeaseLost,
+    /// The database cannot be reached or is too busy: the same request may well succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The address does not lead to a database we know: correct the configuration.
+    #[error("cannot use the database address `{scheme}:…`: write sqlite:<file> or postgres://<user>@<host>/<name>")]
+    Address {
+        /// What stands before the first colon. The rest may hold a password.
+        scheme: String,
+        /// What is wrong with the rest, when the scheme is a known one.
+        #[source]
+        source: Option<sqlx::Error>,
+    },
+    /// The tables cannot be brought up to date.
+    #[error("the database cannot be migrated")]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A stored value does not read: written by another version, or damaged.
+    #[error("the stored {what} cannot be read")]
+    Damaged {
+        /// Which value.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The database refused a statement: a defect of ours.
+    #[error("the database refused a statement")]
+    Database(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    /// For `map_err`: a value that does not read.
+    pub(crate) fn damaged<E: Into<Box<dyn Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::Damaged { what, source: source.into() }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Self::Unavailable(error),
+            sqlx::Error::Database(database) if database.code().is_some_and(|code| is_passing(&code)) => {
+                Self::Unavailable(error)
+            }
+            _ => Self::Database(error),
+        }
+    }
+}
+
+/// Whether an error code of the database tells of a state that passes.
+///
+/// Postgres (Appendix A of its manual): class 08 connection, 40 rolled back to break a tie, 53 out of resources, 57
+/// stopped by the operator. SQLite ("Result and Error Codes"): the low byte 5 busy, 6 locked, 10 I/O, 13 disk full.
+fn is_passing(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
+    }
+    code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_passing;
+
+    #[test]
+    fn tells_what_passes_from_what_does_not() {
+        for passing in ["08006", "40001", "40P01", "53300", "57P01", "5", "517", "6", "13"] {
+            assert!(is_passing(passing), "{passing}");
+        }
+        for lasting in ["23505", "42P01", "1", "787", "1555"] {
+            assert!(!is_passing(lasting), "{lasting}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What a job looks like from outside.
+
+use chrono::{DateTime, Utc};
+use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
+
+/// One request, and where it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// What was asked.
+    pub spec: JobSpec,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Tries so far, the running one included.
+    pub attempt: u32,
+    /// Tries it may have.
+    pub max_attempts: u32,
+    /// Times another worker took it over because one was lost.
+    pub rescues: u32,
+    /// The number of its last event: grows with every change.
+    pub version: u64,
+    /// When it was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When its first attempt began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// When its next attempt is due; absent unless it waits between two.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// When its end was asked for.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// What it made; the diff is left empty here, [`Jobs::diff`](crate::Jobs::diff) has it.
+    pub result: Option<JobResult>,
+    /// Why it failed.
+    pub failure: Option<Failure>,
+    /// The tokens of all its settled calls.
+    pub usage: TokenUsage,
+    /// The cost of all its settled calls.
+    pub cost: Cost,
+}
+
+/// One stage of a job, without its output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StageSummary {
+    /// Which stage.
+    pub key: StageKey,
+    /// When its work began, in the latest attempt that worked on it.
+    pub started_at: DateTime<Utc>,
+    /// When it was done and stored.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// Size of its stored output, in bytes of JSON.
+    pub output_bytes: Option<u64>,
+    /// The tokens of its settled calls.
+    pub usage: TokenUsage,
+    /// The cost of its settled calls.
+    pub cost: Cost,
+    /// Its calls to the model, settled or not.
+    pub calls: u64,
+}
+
+/// What became of a request to cancel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The job waited for a worker and is canceled now.
+    Canceled,
+    /// A worker has the job and will stop.
+    Requested,
+    /// The job had ended before.
+    AlreadyOver(JobStatus),
+    /// There is no such job.
+    NotFound,
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Jobs that wait for a worker: due now, or left by a lost worker.
+    pub due: usize,
+    /// Jobs given up because they took too many workers down.
+    pub poisoned: usize,
+    /// Jobs whose worker was lost before it could confirm the cancellation.
+    pub canceled: usize,
+}

@@ -1,0 +1,101 @@
+//! The right to work on a job until a time.
+
+use std::fmt;
+use std::time::Duration;
+
+use domain::{JobId, JobSpec};
+
+/// What a worker calls itself: for people who look for it in logs. Nothing depends on it being unique.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct WorkerId(String);
+
+impl WorkerId {
+    /// A worker of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The right to work on one job. A later claim of the same job has a higher epoch and ends this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    pub(crate) job_id: JobId,
+    pub(crate) epoch: i64,
+}
+
+impl Lease {
+    /// The job.
+    pub fn job_id(&self) -> JobId {
+        self.job_id
+    }
+
+    /// Grows with every claim of the job, from 1.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+}
+
+/// A job that a worker may work on now.
+#[derive(Debug, Clone)]
+pub struct ClaimedJob {
+    /// The job.
+    pub id: JobId,
+    /// What was asked.
+    pub spec: JobSpec,
+    /// Names the claim in everything the worker writes.
+    pub lease: Lease,
+    /// Which try this is, from 1.
+    pub attempt: u32,
+    /// How many workers were lost on the job before.
+    pub rescues: u32,
+}
+
+/// What a worker learns about its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heartbeat {
+    /// Go on.
+    Held,
+    /// Somebody asked for the end of the job: stop, then [`confirm_cancel`](crate::Jobs::confirm_cancel).
+    CancelRequested,
+    /// Another worker holds the job, or it is over: stop and write nothing.
+    Lost,
+}
+
+/// What a requeued job came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Requeued {
+    /// It waits for another attempt.
+    Retrying,
+    /// That was the last attempt: it failed.
+    Failed,
+    /// Its end had been asked for meanwhile: it is canceled.
+    Canceled,
+}
+
+/// How long a lease lasts and how often a job is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// From a claim or a heartbeat to the time at which another worker may take over.
+    pub lease: Duration,
+    /// Attempts of a job submitted from now on.
+    pub max_attempts: u32,
+    /// Workers lost on one job until it is given up as poisoned.
+    pub max_lost_workers: u32,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { lease: Duration::from_secs(15), max_attempts: 3, max_lost_workers: 3 }
+    }
+}

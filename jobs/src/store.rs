@@ -1,0 +1,224 @@
+//! The only place with SQL: one text of it over two databases.
+//!
+//! [`On`] is a value for one database or the other, and the `on!` macro runs the same lines on whichever it is. Every
+//! time comes from [`Store::begin`], which asks the database's clock, and is bound; so the workers' clocks don't matter
+//! and `now()`, which SQLite does not have, appears nowhere else. The one other difference is `SKIP LOCKED`: see
+//! `store/claim.rs`.
+
+mod call;
+mod cancel;
+mod claim;
+mod event;
+mod finish;
+mod job;
+mod rows;
+mod stage;
+mod sweep;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+
+use crate::error::StoreError;
+use crate::event::EventKind;
+use crate::lease::Lease;
+
+/// Something of one database or of the other.
+#[derive(Debug, Clone)]
+pub(crate) enum On<P, S> {
+    Postgres(P),
+    Sqlite(S),
+}
+
+/// Where statements run that stand alone.
+pub(crate) type Db = On<PgPool, SqlitePool>;
+
+/// Where statements run that belong together. Dropped without a commit, it rolls back.
+pub(crate) type Tx = On<Transaction<'static, Postgres>, Transaction<'static, Sqlite>>;
+
+/// Runs the same lines on whichever database it is: `on!(db, pool => …)`.
+macro_rules! on {
+    ($side:expr, $it:ident => $lines:expr) => {
+        match $side {
+            $crate::store::On::Postgres($it) => $lines,
+            $crate::store::On::Sqlite($it) => $lines,
+        }
+    };
+}
+use on;
+
+/// Connections that read at the same time, and on Postgres write.
+const MAX_CONNECTIONS: u32 = 8;
+/// How long to wait for a connection, or on SQLite for another process' transaction.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The tables, wherever they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    options: On<PgConnectOptions, SqliteConnectOptions>,
+    read: Db,
+    write: Db,
+}
+
+impl Store {
+    /// Connects; on SQLite makes the file when there is none.
+    pub(crate) async fn open(database_url: &str) -> Result<Self, StoreError> {
+        let scheme = database_url.split(':').next().unwrap_or_default();
+        let bad_address = |source| StoreError::Address { scheme: scheme.to_owned(), source };
+        let options = match scheme {
+            "postgres" | "postgresql" => {
+                On::Postgres(PgConnectOptions::from_str(database_url).map_err(|e| bad_address(Some(e)))?)
+            }
+            "sqlite" => {
+                let options = SqliteConnectOptions::from_str(database_url).map_err(|e| bad_address(Some(e)))?;
+                On::Sqlite(with_durability(options))
+            }
+            _ => return Err(bad_address(None)),
+        };
+        let store = Self::connect(options, MAX_CONNECTIONS);
+        // The first connection makes the file and switches it to WAL, before anything opens it for reading.
+        store.begin().await?;
+        Ok(store)
+    }
+
+    /// The same tables over one connection of its own, which belongs to the runtime this is called on: a connection is
+    /// served by the reactor it was opened on, and that one may be starved by blocking work.
+    pub(crate) fn on_own_connection(&self) -> Self {
+        Self::connect(self.options.clone(), 1)
+    }
+
+    /// Sets the pools up; they connect when first used.
+    fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
+        match &options {
+            On::Postgres(postgres) => {
+                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
+                let pool = pool.connect_lazy_with(postgres.clone());
+                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool) }
+            }
+            On::Sqlite(sqlite) => {
+                // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
+                let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+                let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
+                let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
+                let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
+                Self { options, read: On::Sqlite(read), write: On::Sqlite(write) }
+            }
+        }
+    }
+
+    /// Brings the tables up to date. Migrations that a newer release has applied are left alone: they only add.
+    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
+        let mut migrator = sqlx::migrate!("../migrations");
+        migrator.set_ignore_missing(true);
+        on!(&self.write, pool => migrator.run(pool).await).map_err(StoreError::Migrate)
+    }
+
+    /// Opens a transaction that may write, and reads the database's clock.
+    async fn begin(&self) -> Result<(Tx, DateTime<Utc>), StoreError> {
+        match &self.write {
+            On::Postgres(pool) => {
+                let mut tx = pool.begin().await?;
+                let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *tx).await?;
+                Ok((On::Postgres(tx), now))
+            }
+            // A transaction that starts by reading could not become one that writes while another process writes.
+            // SQLite has no clock but the machine's.
+            On::Sqlite(pool) => {
+                Ok((On::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?), Utc::now().trunc_subsecs(6)))
+            }
+        }
+    }
+
+    /// Begins a change to the job that `lease` is for: from here to the commit the job's row is locked.
+    ///
+    /// This is the fence: nothing is locked, and nothing changes, unless the lease is the job's newest and the job runs.
+    /// A late heartbeat is no loss: who still has the newest lease may write, whatever the time.
+    async fn change(&self, lease: &Lease) -> Result<Change, StoreError> {
+        let (tx, now) = self.begin().await?;
+        Change::begin(tx, now, lease, None).await
+    }
+
+    /// Like [`Store::change`], for one who ends a job whose worker was lost: the lease must have run out.
+    async fn change_expired(&self, lease: &Lease) -> Result<Change, StoreError> {
+        let (tx, now) = self.begin().await?;
+        Change::begin(tx, now, lease, Some(now)).await
+    }
+}
+
+/// A change to a running job. It counts as one event, which the commit writes.
+struct Change {
+    tx: Tx,
+    now: DateTime<Utc>,
+    lease: Lease,
+    /// The number of the event.
+    seq: i64,
+    attempt: i64,
+    attempts_left: bool,
+    cancel_requested: bool,
+}
+
+impl Change {
+    async fn begin(
+        mut tx: Tx,
+        now: DateTime<Utc>,
+        lease: &Lease,
+        expired_by: Option<DateTime<Utc>>,
+    ) -> Result<Self, StoreError> {
+        let locked: Option<(i64, i64, i64, bool)> = on!(&mut tx, conn => {
+            sqlx::query_as(
+                "UPDATE jobs SET version = version + 1
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running' AND ($3 IS NULL OR lease_until <= $3)
+                 RETURNING version, attempt, max_attempts, cancel_requested_at IS NOT NULL",
+            )
+            .bind(lease.job_id.as_uuid())
+            .bind(lease.epoch)
+            .bind(expired_by)
+            .fetch_optional(&mut **conn)
+            .await?
+        });
+        let (seq, attempt, max_attempts, cancel_requested) = locked.ok_or(StoreError::LeaseLost)?;
+        Ok(Self { tx, now, lease: *lease, seq, attempt, attempts_left: attempt < max_attempts, cancel_requested })
+    }
+
+    /// Writes the event of the change, and makes both last.
+    async fn commit(mut self, kind: EventKind, data: Value) -> Result<(), StoreError> {
+        event::append(&mut self.tx, self.lease.job_id, self.seq, kind, &data, self.now).await?;
+        commit(self.tx).await
+    }
+}
+
+async fn commit(tx: Tx) -> Result<(), StoreError> {
+    Ok(on!(tx, tx => tx.commit().await)?)
+}
+
+/// With WAL alone the last commits may be lost with the power. "Accepted" means on the disk: FULL syncs the log at each
+/// commit, and so does Postgres by default.
+fn with_durability(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options.create_if_missing(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE).foreign_keys(true)
+}
+
+/// A count for a BIGINT column. What is beyond 2^63 is not a count of anything we store.
+fn to_bigint(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count from a BIGINT column that never holds less than 0.
+fn to_count(bigint: i64) -> u64 {
+    u64::try_from(bigint).unwrap_or(0)
+}
+
+/// A small count from a BIGINT column.
+fn to_small_count(bigint: i64) -> u32 {
+    u32::try_from(bigint).unwrap_or(if bigint < 0 { 0 } else { u32::MAX })
+}
+
+/// A length of time as the databases' times take it.
+fn after(now: DateTime<Utc>, delay: Duration) -> DateTime<Utc> {
+    let delay = chrono::TimeDelta::from_std(delay).unwrap_or(chrono::TimeDelta::MAX);
+    now.checked_add_signed(delay).unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(6)
+}

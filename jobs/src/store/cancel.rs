@@ -1,0 +1,52 @@
+//! Somebody asks for the end of a job.
+
+use domain::{JobId, JobStatus};
+use serde_json::json;
+
+use super::{Store, commit, event, on};
+use crate::error::StoreError;
+use crate::event::EventKind;
+use crate::job::Cancellation;
+
+impl Store {
+    /// Ends a waiting job, or asks the worker of a running one to stop.
+    pub(crate) async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
+        let (mut tx, now) = self.begin().await?;
+        let changed: Option<(i64, String)> = on!(&mut tx, conn => {
+            sqlx::query_as(
+                "UPDATE jobs
+                 SET status = CASE status WHEN 'queued' THEN 'canceled' ELSE 'running' END,
+                     finished_at = CASE status WHEN 'queued' THEN $2 ELSE NULL END,
+                     cancel_requested_at = $2,
+                     next_attempt_at = NULL,
+                     version = version + 1
+                 WHERE id = $1 AND status IN ('queued', 'running') AND cancel_requested_at IS NULL
+                 RETURNING version, status",
+            )
+            .bind(id.as_uuid())
+            .bind(now)
+            .fetch_optional(&mut **conn)
+            .await?
+        });
+        let Some((seq, status)) = changed else {
+            // Before another connection is asked: on SQLite an open transaction is the only one.
+            drop(tx);
+            return self.why_not_canceled(id).await;
+        };
+        let (kind, cancellation) = match status.parse().map_err(StoreError::damaged("status"))? {
+            JobStatus::Canceled => (EventKind::JobCanceled, Cancellation::Canceled),
+            _ => (EventKind::JobCancelRequested, Cancellation::Requested),
+        };
+        event::append(&mut tx, id, seq, kind, &json!({}), now).await?;
+        commit(tx).await?;
+        Ok(cancellation)
+    }
+
+    async fn why_not_canceled(&self, id: JobId) -> Result<Cancellation, StoreError> {
+        let Some(job) = self.get(id).await? else { return Ok(Cancellation::NotFound) };
+        if job.status.is_terminal() {
+            return Ok(Cancellation::AlreadyOver(job.status));
+        }
+        Ok(Cancellation::Requested)
+    }
+}

@@ -1,0 +1,76 @@
+//! The log of a job.
+
+use chrono::{DateTime, Utc};
+use domain::JobId;
+use serde_json::Value;
+use sqlx::FromRow;
+
+use super::{Store, Tx, on, to_bigint, to_count};
+use crate::error::StoreError;
+use crate::event::{EventKind, JobEvent};
+
+/// Events that one read returns; who wants more asks again after the last one.
+const PAGE: i64 = 500;
+
+#[derive(FromRow)]
+struct EventRow {
+    seq: i64,
+    kind: String,
+    data: String,
+    at: DateTime<Utc>,
+}
+
+impl Store {
+    /// The events after the one numbered `after_seq`, in order, at most a page of them.
+    pub(crate) async fn events(&self, id: JobId, after_seq: u64) -> Result<Vec<JobEvent>, StoreError> {
+        let rows: Vec<EventRow> = on!(&self.read, pool => {
+            sqlx::query_as(
+                "SELECT seq, kind, data, at FROM job_events
+                 WHERE job_id = $1 AND seq > $2
+                 ORDER BY seq
+                 LIMIT $3",
+            )
+            .bind(id.as_uuid())
+            .bind(to_bigint(after_seq))
+            .bind(PAGE)
+            .fetch_all(pool)
+            .await?
+        });
+        rows.into_iter().map(JobEvent::try_from).collect()
+    }
+}
+
+impl TryFrom<EventRow> for JobEvent {
+    type Error = StoreError;
+
+    fn try_from(row: EventRow) -> Result<Self, Self::Error> {
+        Ok(Self {
+            seq: to_count(row.seq),
+            kind: row.kind.parse().map_err(StoreError::damaged("kind of event"))?,
+            data: serde_json::from_str(&row.data).map_err(StoreError::damaged("event"))?,
+            at: row.at,
+        })
+    }
+}
+
+/// Writes the event of the change that `tx` makes.
+pub(super) async fn append(
+    tx: &mut Tx,
+    id: JobId,
+    seq: i64,
+    kind: EventKind,
+    data: &Value,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    on!(tx, conn => {
+        sqlx::query("INSERT INTO job_events (job_id, seq, kind, data, at) VALUES ($1, $2, $3, $4, $5)")
+            .bind(id.as_uuid())
+            .bind(seq)
+            .bind(kind.as_str())
+            .bind(data.to_string())
+            .bind(at)
+            .execute(&mut **conn)
+            .await?;
+    });
+    Ok(())
+}

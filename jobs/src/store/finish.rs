@@ -1,0 +1,131 @@
+//! An attempt ends: with a result, a failure, a cancellation, or to be made again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{Failure, JobResult};
+use serde_json::{Value, json};
+
+use super::rows::to_json;
+use super::{Change, Store, after, on};
+use crate::error::StoreError;
+use crate::event::EventKind;
+use crate::lease::{Lease, Requeued};
+
+/// How a job ends for good.
+pub(super) enum End<'a> {
+    Succeeded(&'a JobResult),
+    Failed(&'a Failure),
+    Canceled,
+}
+
+impl Store {
+    /// Ends the job with its result. A request to cancel that comes too late changes nothing.
+    pub(crate) async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<(), StoreError> {
+        self.change(lease).await?.end(End::Succeeded(result)).await
+    }
+
+    /// Ends the job with a failure.
+    pub(crate) async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
+        self.change(lease).await?.end(End::Failed(failure)).await
+    }
+
+    /// Ends the job as it was asked for.
+    pub(crate) async fn confirm_cancel(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.change(lease).await?.end(End::Canceled).await
+    }
+
+    /// Lets the job wait for its next attempt, if it may have one.
+    pub(crate) async fn requeue(
+        &self,
+        lease: &Lease,
+        failure: &Failure,
+        delay: Duration,
+    ) -> Result<Requeued, StoreError> {
+        let change = self.change(lease).await?;
+        if change.cancel_requested {
+            change.end(End::Canceled).await?;
+            return Ok(Requeued::Canceled);
+        }
+        if !change.attempts_left {
+            change.end(End::Failed(failure)).await?;
+            return Ok(Requeued::Failed);
+        }
+        let (attempt, due) = (change.attempt, after(change.now, delay));
+        let data = json!({ "attempt": attempt, "failure": failure, "nextAttemptAt": due });
+        change.wait_until(Some(due), attempt, EventKind::JobRetrying, data).await?;
+        Ok(Requeued::Retrying)
+    }
+
+    /// Hands the job back: its attempt is not used up, and another worker may have it at once.
+    pub(crate) async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
+        let change = self.change(lease).await?;
+        if change.cancel_requested {
+            return change.end(End::Canceled).await;
+        }
+        let attempt = change.attempt - 1;
+        change.wait_until(None, attempt, EventKind::JobQueued, json!({ "attempt": attempt })).await
+    }
+}
+
+impl Change {
+    /// Ends the job for good.
+    pub(super) async fn end(mut self, end: End<'_>) -> Result<(), StoreError> {
+        let attempt = self.attempt;
+        let (status, kind, data) = match &end {
+            End::Succeeded(result) => {
+                let data = json!({ "attempt": attempt, "outcome": result.outcome, "verified": result.verified });
+                ("succeeded", EventKind::JobSucceeded, data)
+            }
+            End::Failed(failure) => ("failed", EventKind::JobFailed, json!({ "attempt": attempt, "failure": failure })),
+            End::Canceled => ("canceled", EventKind::JobCanceled, json!({ "attempt": attempt })),
+        };
+        let (result, failure) = match end {
+            End::Succeeded(result) => (Some(result), None),
+            End::Failed(failure) => (None, Some(failure)),
+            End::Canceled => (None, None),
+        };
+        on!(&mut self.tx, conn => {
+            sqlx::query(
+                "UPDATE jobs
+                 SET status = $3, finished_at = $4, result = $5, diff = $6, failure = $7,
+                     lease_until = NULL, worker_id = NULL
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
+            )
+            .bind(self.lease.job_id.as_uuid())
+            .bind(self.lease.epoch)
+            .bind(status)
+            .bind(self.now)
+            .bind(result.map(to_json))
+            .bind(result.map(|result| result.diff.as_slice()))
+            .bind(failure.map(to_json))
+            .execute(&mut **conn)
+            .await?;
+        });
+        self.commit(kind, data).await
+    }
+
+    /// Puts the job back among those that wait.
+    async fn wait_until(
+        mut self,
+        due: Option<DateTime<Utc>>,
+        attempt: i64,
+        kind: EventKind,
+        data: Value,
+    ) -> Result<(), StoreError> {
+        on!(&mut self.tx, conn => {
+            sqlx::query(
+                "UPDATE jobs
+                 SET status = 'queued', next_attempt_at = $3, attempt = $4, lease_until = NULL, worker_id = NULL
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
+            )
+            .bind(self.lease.job_id.as_uuid())
+            .bind(self.lease.epoch)
+            .bind(due)
+            .bind(attempt)
+            .execute(&mut **conn)
+            .await?;
+        });
+        self.commit(kind, data).await
+    }
+}

@@ -1,0 +1,11 @@
+//! One suite, run on SQLite always and on Postgres when `TINYGEN_TEST_POSTGRES_URL` names a server.
+
+mod calls;
+mod cancel;
+mod claims;
+mod ends;
+mod events;
+mod fence;
+mod leases;
+mod reopen;
+mod stages;

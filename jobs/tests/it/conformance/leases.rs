@@ -1,0 +1,70 @@
+//! A lost worker's job goes to another one, but not for ever.
+
+use domain::{FailureCode, JobStatus};
+use jobs::{Cancellation, Heartbeat, Swept};
+
+use crate::database::{Database, on_every_database};
+use crate::sample::{claimed, spec, worker};
+
+on_every_database![
+    an_expired_lease_is_claimed_again_with_a_higher_epoch,
+    a_held_lease_is_not_claimed,
+    a_late_heartbeat_keeps_a_job_that_nobody_took,
+    gives_a_job_up_after_three_lost_workers,
+    ends_a_canceled_job_whose_worker_was_lost,
+    rings_for_what_waits,
+];
+
+async fn an_expired_lease_is_claimed_again_with_a_higher_epoch(database: &Database) {
+    let jobs = database.where_leases_expire_at_once();
+    let first = claimed(&jobs).await;
+    let second = jobs.claim(&worker()).await.unwrap().expect("the lease has run out");
+    assert_eq!(second.id, first.id);
+    assert!(second.lease.epoch() > first.lease.epoch());
+    assert_eq!((second.attempt, second.rescues), (1, 1), "a lost worker is not a failed attempt");
+    assert_eq!(jobs.check(&first.lease).await.unwrap(), Heartbeat::Lost);
+}
+
+async fn a_held_lease_is_not_claimed(database: &Database) {
+    let jobs = &database.jobs;
+    let held = claimed(jobs).await;
+    assert!(jobs.claim(&worker()).await.unwrap().is_none());
+    assert_eq!(jobs.sweep().await.unwrap(), Swept::default());
+    assert_eq!(jobs.heartbeat(&held.lease).await.unwrap(), Heartbeat::Held);
+}
+
+async fn a_late_heartbeat_keeps_a_job_that_nobody_took(database: &Database) {
+    let late = claimed(&database.where_leases_expire_at_once()).await;
+    assert_eq!(database.jobs.heartbeat(&late.lease).await.unwrap(), Heartbeat::Held);
+    assert!(database.jobs.claim(&worker()).await.unwrap().is_none());
+}
+
+async fn gives_a_job_up_after_three_lost_workers(database: &Database) {
+    let jobs = database.where_leases_expire_at_once();
+    let first = claimed(&jobs).await;
+    for lost in 1..3 {
+        let next = jobs.claim(&worker()).await.unwrap().expect("another worker may try");
+        assert_eq!((next.id, next.rescues), (first.id, lost));
+    }
+    assert!(jobs.claim(&worker()).await.unwrap().is_none(), "three workers were lost");
+    assert_eq!(jobs.sweep().await.unwrap(), Swept { poisoned: 1, ..Swept::default() });
+    let job = jobs.get(first.id).await.unwrap().unwrap();
+    assert_eq!((job.status, job.failure.unwrap().code), (JobStatus::Failed, FailureCode::Poisoned));
+    assert_eq!(jobs.sweep().await.unwrap(), Swept::default());
+}
+
+async fn ends_a_canceled_job_whose_worker_was_lost(database: &Database) {
+    let jobs = database.where_leases_expire_at_once();
+    let lost = claimed(&jobs).await;
+    assert_eq!(jobs.cancel(lost.id).await.unwrap(), Cancellation::Requested);
+    assert!(jobs.claim(&worker()).await.unwrap().is_none());
+    assert_eq!(jobs.sweep().await.unwrap(), Swept { canceled: 1, ..Swept::default() });
+    assert_eq!(jobs.get(lost.id).await.unwrap().unwrap().status, JobStatus::Canceled);
+}
+
+async fn rings_for_what_waits(database: &Database) {
+    let jobs = database.where_leases_expire_at_once();
+    claimed(&jobs).await;
+    jobs.submit(spec()).await.unwrap();
+    assert_eq!(jobs.sweep().await.unwrap(), Swept { due: 2, ..Swept::default() });
+}

@@ -1,0 +1,84 @@
+//! A fresh, migrated database per test: a SQLite file, or a Postgres schema that is dropped afterwards.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+
+use futures::FutureExt;
+use jobs::{Jobs, Policy};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use uuid::Uuid;
+
+/// Names a Postgres server to test on, such as `postgres://postgres@127.0.0.1:5432/test`.
+const POSTGRES_URL: &str = "TINYGEN_TEST_POSTGRES_URL";
+
+/// A database of one test.
+pub(crate) struct Database {
+    url: String,
+    /// The store, opened under the default rules.
+    pub(crate) jobs: Jobs,
+}
+
+impl Database {
+    async fn new(url: String) -> Self {
+        let jobs = Jobs::open(&url).await.unwrap();
+        jobs.migrate().await.unwrap();
+        Self { url, jobs }
+    }
+
+    /// Opens the same database once more, as another process would.
+    pub(crate) async fn reopen(&self) -> Jobs {
+        Jobs::open(&self.url).await.unwrap()
+    }
+
+    /// The store under the rule that a lease has run out as soon as it is given.
+    pub(crate) fn where_leases_expire_at_once(&self) -> Jobs {
+        self.jobs.clone().with_policy(Policy { lease: std::time::Duration::ZERO, ..Policy::default() })
+    }
+}
+
+/// Runs a test on a SQLite file.
+pub(crate) async fn on_sqlite(test: impl AsyncFnOnce(&Database)) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = Database::new(format!("sqlite:{}", folder.path().join("jobs.db").display())).await;
+    test(&database).await;
+}
+
+/// Runs a test in a schema of its own on the Postgres server that the environment names, if it names one.
+pub(crate) async fn on_postgres(test: impl AsyncFnOnce(&Database)) {
+    let Ok(server) = std::env::var(POSTGRES_URL) else {
+        eprintln!("not run: {POSTGRES_URL} is not set");
+        return;
+    };
+    let schema = format!("test_{}", Uuid::now_v7().simple());
+    let mut admin = PgConnection::connect(&server).await.unwrap();
+    sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut admin).await.unwrap();
+    let separator = if server.contains('?') { '&' } else { '?' };
+    let outcome = async {
+        let database = Database::new(format!("{server}{separator}options[search_path]={schema}")).await;
+        test(&database).await;
+    };
+    let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
+    sqlx::query(AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).execute(&mut admin).await.unwrap();
+    if let Err(panic) = outcome {
+        resume_unwind(panic);
+    }
+}
+
+/// Makes a test of each function, once per database.
+macro_rules! on_every_database {
+    ($($test:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                crate::database::on_sqlite(super::$test).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                crate::database::on_postgres(super::$test).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_every_database;
