@@ -91,7 +91,8 @@ impl Run {
                 span.record("gen_ai.usage.output_tokens", response.usage.tokens.output_tokens);
                 let stored = serde_json::to_value(&response)
                     .map_err(|source| PipelineError::Stored { stage: stage.clone(), source })?;
-                self.settle(stage, settle(response.usage, response.stop_reason.as_str().to_owned(), Some(stored))).await?;
+                self.settle(stage, settle(response.usage, response.stop_reason.as_str().to_owned(), Some(stored)))
+                    .await?;
                 Ok(Ok(response))
             }
             // The service had begun to work, so it bills something we do not know: the reservation stands.

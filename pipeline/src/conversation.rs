@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::PipelineError;
 use crate::llm::{Request, Response, StopReason};
 use crate::run::Run;
-use crate::sheet::Sheet;
+use crate::sheet::{Sheet, TokenCounts};
 use crate::template::{TOOLS, Template, render};
 use crate::tool_call::ToolUse;
 
@@ -27,6 +27,8 @@ pub(crate) struct Conversation<'a> {
     /// The tools that end the pass, as the nudge names them.
     ends_with: &'static str,
     request: Request,
+    /// The sheet's tokens as estimated, to compare with the bill.
+    estimated: TokenCounts,
     turn: u32,
     nudged: bool,
     asked_again: bool,
@@ -67,13 +69,16 @@ impl<'a> Conversation<'a> {
                 {"type": "text", "text": text},
             ]})],
         };
-        Self { run, stage, ends_with, request, turn: 0, nudged: false, asked_again: false }
+        Self { run, stage, ends_with, request, estimated: sheet.estimated, turn: 0, nudged: false, asked_again: false }
     }
 
     /// The model's next turn that has something to act on; nothing when it will not make a call even after a nudge.
     pub(crate) async fn next(&mut self) -> Result<Option<Turn>, PipelineError> {
         while self.turn < MAX_TURNS {
             let response = self.run.call(&self.stage, self.turn, &self.request).await?;
+            if self.turn == 0 {
+                self.run.shared.observe(&self.run.model.id, &self.estimated, response.usage.tokens.total_input());
+            }
             self.turn += 1;
             match response.stop_reason {
                 StopReason::Refusal(category) => return Err(PipelineError::Refused { category }),

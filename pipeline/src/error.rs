@@ -74,9 +74,9 @@ pub enum PipelineError {
     /// The diff must not go out.
     #[error("the diff was rejected: {0}")]
     DiffRejected(String),
-    /// The diff could not be made, or does not do what it states: a defect of ours.
+    /// The diff could not be made or does not do what it states, or stored edits do not apply any more: a defect of ours.
     #[error("the diff could not be made")]
-    Diff(#[from] DiffError),
+    Diff(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A stored stage output or answer does not read: written by another version.
     #[error("the stored output of `{stage}` cannot be read")]
     Stored {
@@ -86,9 +86,6 @@ pub enum PipelineError {
         #[source]
         source: serde_json::Error,
     },
-    /// Stored edits do not apply to the commit they were made for: a defect of ours.
-    #[error("the stored edits do not apply any more")]
-    Replay(#[from] EditError),
     /// Blocking work panicked.
     #[error("a step of the job crashed")]
     Panicked(#[source] tokio::task::JoinError),
@@ -128,14 +125,21 @@ impl PipelineError {
             Self::Refused { .. } => FailureCode::ModelRefused,
             Self::ModelOutput { .. } => FailureCode::ModelOutputInvalid,
             Self::DiffRejected(_) => FailureCode::DiffRejected,
-            Self::Read(_)
-            | Self::Journal(_)
-            | Self::Diff(_)
-            | Self::Replay(_)
-            | Self::Stored { .. }
-            | Self::Panicked(_) => {
+            Self::Read(_) | Self::Journal(_) | Self::Diff(_) | Self::Stored { .. } | Self::Panicked(_) => {
                 FailureCode::Internal
             }
         }
+    }
+}
+
+impl From<DiffError> for PipelineError {
+    fn from(error: DiffError) -> Self {
+        Self::Diff(error.into())
+    }
+}
+
+impl From<EditError> for PipelineError {
+    fn from(error: EditError) -> Self {
+        Self::Diff(error.into())
     }
 }

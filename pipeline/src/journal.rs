@@ -13,6 +13,9 @@ pub use memory::MemoryJournal;
 /// Everything here outlives the process: a job that starts again loads what is there and pays for nothing twice. An
 /// implementation fences each write by the attempt's lease, so a worker that lost its job cannot write.
 pub trait Journal: Send + Sync {
+    /// Notes that work on a stage begins.
+    fn start_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>>;
+
     /// The stored record of a stage, if the stage was ever finished.
     fn load_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<Option<StageRecord>, JournalError>>;
 

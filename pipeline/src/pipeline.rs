@@ -37,6 +37,9 @@ impl Default for PipelineConfig {
     }
 }
 
+/// A sheet below this is no larger than what surrounds it.
+const MIN_TELLING_TOKENS: u64 = 50_000;
+
 /// Who wants to know how far a job is. Called from the job's own task: it must return at once.
 pub type Progress = Arc<dyn Fn(ProgressEvent) + Send + Sync>;
 
@@ -93,8 +96,12 @@ impl Shared {
         self.calibrations().get(model).cloned().unwrap_or_default()
     }
 
-    /// Learns from a bill: what was estimated, and what the service counted.
+    /// Learns from a bill: what was estimated for the sheet, and what the service counted for all of the input. The bill of
+    /// a small sheet tells more about our own texts and teaches nothing.
     pub(crate) fn observe(&self, model: &str, estimated: &TokenCounts, actual_tokens: u64) {
+        if estimated.total() < MIN_TELLING_TOKENS {
+            return;
+        }
         self.calibrations().entry(model.to_owned()).or_default().observe(estimated, actual_tokens);
     }
 

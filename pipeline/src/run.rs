@@ -52,6 +52,7 @@ impl Run {
 
         let key = StageKey::from(StageKind::Snapshot);
         let started_at = Utc::now();
+        journal.start_stage(&key).await?;
         progress(ProgressEvent::StageStarted { key: key.clone() });
         let pinned: Option<Pinned> = load(journal.as_ref(), &key).await?;
         let commit = pinned.as_ref().map(|pinned| &pinned.commit);
@@ -88,6 +89,7 @@ impl Run {
             return Ok(output);
         }
         let started_at = Utc::now();
+        self.journal.start_stage(&key).await?;
         (self.progress)(ProgressEvent::StageStarted { key: key.clone() });
         let output = work(key.clone()).instrument(info_span!("stage", stage.kind = %kind)).await?;
         save(self.journal.as_ref(), &key, &output, started_at).await?;

@@ -133,16 +133,18 @@ impl<'a> EditPass<'a> {
                     failed += 1;
                     Some(conversation.reject(call))
                 }
-                Ok(ToolCall::Edit(edit)) => Some(match self.apply_one(edit.clone(), applied + failed + 1, of).await? {
-                    Ok(text) => {
-                        applied += 1;
-                        ToolResult::ok(call, text)
-                    }
-                    Err(text) => {
-                        failed += 1;
-                        ToolResult::error(call, text)
-                    }
-                }),
+                Ok(ToolCall::Edit(edit)) => {
+                    Some(match self.apply_one(edit.clone(), applied + failed + 1, of).await? {
+                        Ok(text) => {
+                            applied += 1;
+                            ToolResult::ok(call, text)
+                        }
+                        Err(text) => {
+                            failed += 1;
+                            ToolResult::error(call, text)
+                        }
+                    })
+                }
                 Ok(_) => None,
             };
             results.push(result);
@@ -151,7 +153,12 @@ impl<'a> EditPass<'a> {
     }
 
     /// Applies one edit; the text for the model, either way.
-    async fn apply_one(&mut self, edit: Edit, position: usize, of: usize) -> Result<Result<String, String>, PipelineError> {
+    async fn apply_one(
+        &mut self,
+        edit: Edit,
+        position: usize,
+        of: usize,
+    ) -> Result<Result<String, String>, PipelineError> {
         if let Some(text) = self.refuse_unseen(&edit) {
             return Ok(Err(text));
         }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::{FailureCode, FlagKind, Outcome};
-use serde_json::{Value, json};
+use serde_json::json;
 use standin::claude::{Reply, RequestView};
 
 use crate::scene::{
-    GOOD_LINES, Pass, Scene, approve, diligent, done, edits, good_edit, object, pass_of, plan, plan_input, replace,
+    GOOD_LINES, Pass, Scene, approve, diligent, done, good_edit, object, pass_of, plan, plan_input, replace,
 };
 
 #[tokio::test]
@@ -36,16 +36,16 @@ async fn all_requests_of_a_job_share_their_prefix() {
     })
     .await;
     scene.run().await.expect("a result");
-    let requests = scene.requests();
-    assert!(requests.len() >= 6, "{}", requests.len());
-    let prefix = |request: &Value| {
-        let parts = json!([request["model"], request["output_config"], request["tools"], request["system"],
-            request["messages"][0]["content"][0]]);
-        serde_json::to_string(&parts).expect("JSON")
+    let ledger = scene.claude.ledger();
+    assert!(ledger.len() >= 6, "{}", ledger.len());
+    let mark = br#""cache_control":{"type":"ephemeral"}"#;
+    let prefix = |body: &[u8]| {
+        let end = body.windows(mark.len()).position(|window| window == mark).expect("the sheet is marked");
+        body[..end + mark.len()].to_vec()
     };
-    let first = prefix(&requests[0]);
-    assert!(first.contains("cache_control"));
-    assert!(requests.iter().all(|request| prefix(request) == first));
+    let first = prefix(&ledger[0].body);
+    assert!(String::from_utf8_lossy(&first).contains("def cents"), "the sheet is in the prefix");
+    assert!(ledger.iter().all(|exchange| prefix(&exchange.body) == first));
 }
 
 #[tokio::test]
@@ -53,11 +53,12 @@ async fn later_passes_read_the_prefix_from_the_cache() {
     let scene = Scene::new(diligent).await;
     scene.run().await.expect("a result");
     let ledger = scene.claude.ledger();
-    let billed: Vec<_> = ledger.iter().filter(|exchange| exchange.path == "/v1/messages").map(|exchange| &exchange.usage).collect();
-    assert!(billed[0].cache_creation_tokens > 1000, "{:?}", billed[0]);
+    let billed: Vec<_> =
+        ledger.iter().filter(|exchange| exchange.path == "/v1/messages").map(|exchange| &exchange.usage).collect();
+    assert!(billed[0].cache_creation_input_tokens > 1000, "{:?}", billed[0]);
     for usage in &billed[1..] {
-        assert_eq!(usage.cache_read_tokens, billed[0].cache_creation_tokens);
-        assert_eq!(usage.cache_creation_tokens, 0);
+        assert_eq!(usage.cache_read_input_tokens, billed[0].cache_creation_input_tokens);
+        assert_eq!(usage.cache_creation_input_tokens, 0);
     }
 }
 
@@ -79,7 +80,9 @@ async fn a_finding_is_repaired_once_and_reviewed_again() {
 async fn a_repair_that_breaks_the_code_is_not_taken() {
     let scene = Scene::new(|request: &RequestView| match pass_of(request) {
         Pass::Review => object("major", GOOD_LINES[1]),
-        Pass::Repair => Reply::tools([replace("    return round(float(text) * 100)", "    return round((float(text)"), done()]),
+        Pass::Repair => {
+            Reply::tools([replace("    return round(float(text) * 100)", "    return round((float(text)"), done()])
+        }
         _ => diligent(request),
     })
     .await;
@@ -168,8 +171,11 @@ async fn an_edit_that_does_not_match_is_told_and_tried_again() {
 async fn a_file_that_was_not_shown_cannot_be_edited() {
     let scene = Scene::new(|request: &RequestView| match (pass_of(request), request.turn()) {
         (Pass::Edit, 0) => Reply::tools([
-            ("Edit", json!({"file_path": "poetry.lock", "old_string": "version = \"1\"", "new_string": "version = \"2\"",
-                "replace_all": false})),
+            (
+                "Edit",
+                json!({"file_path": "poetry.lock", "old_string": "version = \"1\"", "new_string": "version = \"2\"",
+                "replace_all": false}),
+            ),
             good_edit(),
             done(),
         ]),
@@ -194,8 +200,11 @@ async fn a_lock_file_that_the_plan_names_is_shown_for_the_edit() {
         Pass::Edit => {
             assert!(request.first_text().contains("version = \"1\""));
             Reply::tools([
-                ("Edit", json!({"file_path": "poetry.lock", "old_string": "version = \"1\"",
-                    "new_string": "version = \"2\"", "replace_all": false})),
+                (
+                    "Edit",
+                    json!({"file_path": "poetry.lock", "old_string": "version = \"1\"",
+                    "new_string": "version = \"2\"", "replace_all": false}),
+                ),
                 done(),
             ])
         }
@@ -251,9 +260,9 @@ async fn a_call_written_as_text_is_asked_for_again_and_not_kept() {
 #[tokio::test]
 async fn an_answer_that_was_cut_is_continued() {
     let scene = Scene::new(|request: &RequestView| match (pass_of(request), request.turn()) {
-        (Pass::Edit, 0) => {
-            Reply::tools([good_edit()]).then_cut_tool("Write", "{\"file_path\": \"new.py\", \"content\": \"x = ").stopping("max_tokens")
-        }
+        (Pass::Edit, 0) => Reply::tools([good_edit()])
+            .then_cut_tool("Write", "{\"file_path\": \"new.py\", \"content\": \"x = ")
+            .stopping("max_tokens"),
         (Pass::Edit, _) => Reply::tools([done()]),
         _ => diligent(request),
     })
@@ -313,5 +322,4 @@ async fn a_pass_that_never_ends_is_ended() {
     let failure = scene.run().await.expect_err("no edits").failure();
     assert_eq!(failure.code, FailureCode::ModelOutputInvalid);
     assert!(scene.requests().len() <= 9);
-    drop(edits());
 }
