@@ -20,6 +20,8 @@ mod tokens;
 use serde::{Deserialize, Serialize};
 
 pub use calibration::Calibration;
+pub(crate) use classify::FileClass;
+pub(crate) use language::{Language, Role};
 pub use tokens::TokenCounts;
 
 use crate::repo::{ReadError, Snapshot};

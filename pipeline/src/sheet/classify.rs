@@ -47,6 +47,11 @@ pub(crate) enum FileClass {
 }
 
 impl FileClass {
+    /// The class of a regular file as far as its path tells.
+    pub(crate) fn of_path(path: &RepoPath) -> Self {
+        by_path(path, Language::of(path), Marks::default())
+    }
+
     /// Whether a model gets to read such a file.
     pub(crate) fn is_readable(self) -> bool {
         match self {
@@ -256,8 +261,7 @@ mod tests {
     use super::*;
 
     fn class(text: &str) -> FileClass {
-        let path = RepoPath::parse(text).expect("valid");
-        by_path(&path, Language::of(&path), Marks::default())
+        FileClass::of_path(&RepoPath::parse(text).expect("valid"))
     }
 
     fn content(text: &str, bytes: &[u8]) -> FileClass {
