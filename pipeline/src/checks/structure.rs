@@ -210,10 +210,8 @@ mod tests {
         for format in [Format::Json, Format::JsonWithComments, Format::Toml, Format::Yaml] {
             assert!(check(format, &deep).is_err(), "{format:?}");
         }
-        let mut bomb = String::from("a0: &a0 [x]\n");
-        for level in 1..60 {
-            bomb.push_str(&format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1));
-        }
+        let levels = (1..60).map(|level| format!("a{level}: &a{level} [*a{0}, *a{0}]\n", level - 1));
+        let bomb: String = std::iter::once("a0: &a0 [x]\n".to_owned()).chain(levels).collect();
         assert!(check(Format::Yaml, &bomb).is_ok());
     }
 }
