@@ -249,13 +249,11 @@ impl Reader<'_> {
         objects: &'r mut Option<Repository>,
         file: &PlannedFile<'_>,
     ) -> Result<&'r Repository, ReadError> {
-        match objects {
-            Some(repository) => Ok(repository),
-            None => {
-                let opened = Repository::open_bare(&self.git_directory);
-                Ok(objects.insert(opened.map_err(|source| ReadError::Git { oid: file.entry.oid, source })?))
-            }
+        if let Some(repository) = objects {
+            return Ok(repository);
         }
+        let opened = Repository::open_bare(&self.git_directory);
+        Ok(objects.insert(opened.map_err(|source| ReadError::Git { oid: file.entry.oid, source })?))
     }
 
     fn measure(&self, file: &PlannedFile<'_>, bytes: &[u8]) -> (FileClass, Content) {

@@ -134,9 +134,8 @@ impl Class {
             (_, Self::Punctuation) => PUNCTUATION,
             (_, Self::Newline) => NEWLINE,
             (Self::Blank, Self::Blank) => BLANK_AFTER_BLANK,
-            (_, Self::Blank) => 0,
+            (_, Self::Blank | Self::Unused) => 0,
             (_, Self::Other) => NON_ASCII,
-            (_, Self::Unused) => 0,
         }
     }
 }
