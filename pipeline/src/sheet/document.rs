@@ -6,16 +6,16 @@
 //! ```text
 //! <repository tree="(40 digits)" files="3" shown="1">
 //! (what this is, in four sentences)
-//! <tree id="3f2a09c1d2e3">
+//! <tree id="3f2a…">
 //! Cargo.lock · lock file · 34 kB · not shown
 //! src/
 //!   a.rs · source, rust · 3.4 kB
 //!   link -> a.rs · symlink
-//! </tree id="3f2a09c1d2e3">
-//! <document id="3f2a09c1d2e3" path="src/a.rs">
+//! </tree id="3f2a…">
+//! <document id="3f2a…" path="src/a.rs">
 //! (the content, without line numbers: a model copies them into its edits)
-//! </document id="3f2a09c1d2e3">
-//! </repository id="3f2a09c1d2e3">
+//! </document id="3f2a…">
+//! </repository id="3f2a…">
 //! ```
 //!
 //! Files cannot forge the boundaries between them, because each carries the start of the base tree's id, which is a hash

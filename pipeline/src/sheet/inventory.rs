@@ -1,11 +1,11 @@
 //! Every file of a snapshot with what it is, and its text when a model gets to read it.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::RepoPath;
-use git2::{Oid, Repository};
+use git2::{Blob, Oid, Repository};
 
 use super::attributes::{Attributes, Marks};
 use super::classify::{self, FileClass};
@@ -233,13 +233,27 @@ impl Reader<'_> {
         let (class, content) = match &file.plan {
             Plan::LeaveOut(reason) => (file.class, Content::LeftOut(reason.clone())),
             Plan::ReadLink => {
-                let target = read_blob(&self.git_directory, objects, file.entry.oid)?;
-                (file.class, Content::LeftOut(Reason::Link(String::from_utf8_lossy(&target).into_owned())))
+                let target = find_blob(self.open(objects, file)?, file.entry.oid)?;
+                let target = String::from_utf8_lossy(target.content()).into_owned();
+                (file.class, Content::LeftOut(Reason::Link(target)))
             }
-            Plan::Read => self.measure(file, &read_blob(&self.git_directory, objects, file.entry.oid)?),
+            Plan::Read => self.measure(file, find_blob(self.open(objects, file)?, file.entry.oid)?.content()),
         };
         let PlannedFile { path, language, entry, .. } = *file;
         Ok(FileRow { path, class, language, size_bytes: entry.size, content })
+    }
+
+    /// The thread's own handle, opened for the first file that needs it.
+    fn open<'r>(
+        &self,
+        objects: &'r mut Option<Repository>,
+        file: &PlannedFile<'_>,
+    ) -> Result<&'r Repository, ReadError> {
+        if let Some(repository) = objects {
+            return Ok(repository);
+        }
+        let opened = Repository::open_bare(&self.git_directory);
+        Ok(objects.insert(opened.map_err(|source| ReadError::Git { oid: file.entry.oid, source })?))
     }
 
     fn measure(&self, file: &PlannedFile<'_>, bytes: &[u8]) -> (FileClass, Content) {
@@ -265,12 +279,7 @@ impl Reader<'_> {
     }
 }
 
-/// A blob's bytes. Its size is known from its header and within [`SheetLimits`].
-fn read_blob(git_directory: &Path, objects: &mut Option<Repository>, oid: Oid) -> Result<Vec<u8>, ReadError> {
-    let failed = |source| ReadError::Git { oid, source };
-    let repository = match objects {
-        Some(repository) => repository,
-        None => objects.insert(Repository::open_bare(git_directory).map_err(failed)?),
-    };
-    Ok(repository.find_blob(oid).map_err(failed)?.content().to_vec())
+/// A blob. Its size is known from its header and within [`SheetLimits`].
+fn find_blob(repository: &Repository, oid: Oid) -> Result<Blob<'_>, ReadError> {
+    repository.find_blob(oid).map_err(|source| ReadError::Git { oid, source })
 }

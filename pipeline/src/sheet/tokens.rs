@@ -60,21 +60,15 @@ pub(crate) fn estimate_tokens(text: &str, kind: TextKind) -> u64 {
     let mut milli_tokens = 0_u64;
     let mut previous = Class::Blank;
     let mut part_letters = 0_u32;
+    // Without branches: the next byte of a program cannot be predicted.
     for &byte in text.as_bytes() {
         let class = CLASSES[usize::from(byte)];
-        let cost = COSTS[previous as usize][class as usize];
-        milli_tokens += u64::from(cost);
-        part_letters = if !class.is_letter() {
-            0
-        } else if cost == 0 {
-            part_letters + 1
-        } else {
-            1
-        };
+        let cost = COSTS[previous as usize * CLASS_COUNT + class as usize];
+        // A letter that costs nothing continues its part of a word; any other starts one.
+        part_letters = (part_letters * u32::from(cost == 0) + 1) * u32::from(class.is_letter());
         // Letters 10, 14, 18 and so on: one more piece for each four beyond six.
-        if part_letters >= 10 && part_letters % 4 == 2 {
-            milli_tokens += LONG_PART;
-        }
+        let is_piece = part_letters >= 10 && part_letters % 4 == 2;
+        milli_tokens += u64::from(cost) + u64::from(is_piece) * LONG_PART;
         previous = class;
     }
     (milli_tokens * kind.percent()).div_ceil(100_000)
@@ -96,13 +90,23 @@ enum Class {
     Newline,
     Blank,
     Other,
+    /// Of no byte; a power of two makes the table's index a shift.
+    Unused,
 }
 
-const CLASS_COUNT: usize = 7;
+const CLASS_COUNT: usize = 8;
 
 impl Class {
-    const ALL: [Self; CLASS_COUNT] =
-        [Self::Lower, Self::Upper, Self::Digit, Self::Punctuation, Self::Newline, Self::Blank, Self::Other];
+    const ALL: [Self; CLASS_COUNT] = [
+        Self::Lower,
+        Self::Upper,
+        Self::Digit,
+        Self::Punctuation,
+        Self::Newline,
+        Self::Blank,
+        Self::Other,
+        Self::Unused,
+    ];
 
     const fn of(byte: u8) -> Self {
         match byte {
@@ -130,7 +134,7 @@ impl Class {
             (_, Self::Punctuation) => PUNCTUATION,
             (_, Self::Newline) => NEWLINE,
             (Self::Blank, Self::Blank) => BLANK_AFTER_BLANK,
-            (_, Self::Blank) => 0,
+            (_, Self::Blank | Self::Unused) => 0,
             (_, Self::Other) => NON_ASCII,
         }
     }
@@ -160,13 +164,13 @@ static CLASSES: [Class; 256] = {
 };
 
 /// [`Class::cost_after`] for every pair, the previous class first.
-static COSTS: [[u32; CLASS_COUNT]; CLASS_COUNT] = {
-    let mut costs = [[0; CLASS_COUNT]; CLASS_COUNT];
+static COSTS: [u32; CLASS_COUNT * CLASS_COUNT] = {
+    let mut costs = [0; CLASS_COUNT * CLASS_COUNT];
     let mut previous = 0;
     while previous < CLASS_COUNT {
         let mut class = 0;
         while class < CLASS_COUNT {
-            costs[previous][class] = Class::ALL[class].cost_after(Class::ALL[previous]);
+            costs[previous * CLASS_COUNT + class] = Class::ALL[class].cost_after(Class::ALL[previous]);
             class += 1;
         }
         previous += 1;

@@ -1,7 +1,6 @@
 //! What secrets look like. Data, no logic.
 //!
-//! The forms are those that the services document or print; `(?-u:…)` keeps the classes ASCII. A rule's first group is
-//! the secret, else its whole match.
+//! The forms are those that the services document or print. A rule's first group is the secret, else its whole match.
 
 /// The form of one kind of secret.
 pub(super) struct Rule {
