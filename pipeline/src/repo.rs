@@ -13,8 +13,10 @@ mod settings;
 mod sideband;
 mod snapshot;
 mod tokens;
+mod walk;
 
 pub use error::{FetchError, TooLarge};
 pub use fetcher::{FetchLimits, Fetcher};
-pub use snapshot::{Entry, FileMode, ReadError, Snapshot, SnapshotLimits, WalkError};
+pub use snapshot::{Entry, FileMode, ReadError, Snapshot, SnapshotLimits};
 pub use tokens::{HostTokens, TokenHostError};
+pub use walk::WalkError;

@@ -108,6 +108,7 @@ impl Fetcher {
         let max_blob_bytes = self.limits.max_fetched_blob_bytes;
         let mut packets = PacketReader::new(remote.advertisement().await?);
         let offer = advertisement::read(&mut packets, &mut wanted).await?;
+        packets.finish().await;
         let commit = match (wanted, &offer) {
             (Wanted::Commit(commit), _) => commit,
             (Wanted::Ref(mut search), Advertisement::V2 { .. }) => protocol_v2::resolve(remote, &mut search).await?,

@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 use super::settings::MAX_PACK_OBJECTS;
 use super::{FetchError, Snapshot, SnapshotLimits, TooLarge};
 
-/// libgit2 maps the pack anew for each piece, so pieces are collected first.
-const PIECE_BYTES: usize = 1 << 20;
+/// libgit2 maps the pack anew for each piece, so packets are collected first; but nothing stops it inside a piece, and
+/// a byte of a piece can stand for a thousand.
+const PIECE_BYTES: usize = 256 << 10;
 
 /// `PACK`, version, number of objects (`gitformat-pack`).
 const PACK_HEADER_BYTES: usize = 12;

@@ -2,6 +2,8 @@
 //!
 //! Source: `Documentation/gitprotocol-common.adoc` and `gitprotocol-v2.adoc` of Git.
 
+use std::time::Duration;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::FetchError;
@@ -15,6 +17,9 @@ pub(crate) const DELIMITER: &[u8] = b"0001";
 /// Longest packet, its length digits included.
 const MAX_PACKET_BYTES: usize = 65_520;
 const LENGTH_DIGITS: usize = 4;
+
+/// How long to wait for the end of an answer whose last packet is in. A new connection costs about as much.
+const END_GRACE: Duration = Duration::from_millis(200);
 
 /// One packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +78,12 @@ impl PacketReader {
     /// The next packet of an answer that may not end here.
     pub(crate) async fn expect(&mut self) -> Result<Packet, FetchError> {
         self.next().await?.ok_or_else(FetchError::broke_off)
+    }
+
+    /// Waits for the end of an answer whose last packet is in, so that its connection can carry the next request.
+    pub(crate) async fn finish(mut self) {
+        // Whatever comes now, the answer was complete.
+        let _ = tokio::time::timeout(END_GRACE, self.body.chunk()).await;
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) async fn resolve(remote: &Remote, search: &mut RefSearch) -> Result<C
     while let Some((name, id)) = next_ref(&mut packets).await? {
         search.see(&name, &id)?;
     }
+    packets.finish().await;
     if search.best().is_none() {
         // An empty repository deserves another answer than a wrong name, so look for any reference.
         let mut packets = ls_refs(remote, ["refs/heads/", "refs/tags/"].into_iter()).await?;

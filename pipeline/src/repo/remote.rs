@@ -131,7 +131,8 @@ impl Remote {
         if response.status().is_redirection() {
             return Err(FetchError::Unsupported("the host redirects a request that it must answer itself"));
         }
-        if response.headers().get(CONTENT_TYPE).is_none_or(|found| found != content_type) {
+        let found = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if found.split(';').next().is_none_or(|found| !found.trim().eq_ignore_ascii_case(content_type)) {
             return Err(FetchError::Unsupported("the address does not serve a Git repository over smart HTTP"));
         }
         Ok(Body { response, meter: Arc::clone(&self.meter), deadline: self.deadline })

@@ -36,3 +36,13 @@ pub(crate) fn apply() {
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn libgit2_is_a_safe_version_without_a_network() {
+        let version = git2::Version::get();
+        assert!(version.libgit2_version() >= (1, 9, 7), "{version:?}");
+        assert!(!version.https() && !version.ssh(), "{version:?}");
+    }
+}

@@ -138,7 +138,6 @@ async fn what_is_no_smart_git_server_is_unsupported() {
         page("text/html", b"<html>sign in</html>"),
         page("text/plain", dumb),
         page(smart, b"<html>sign in</html>"),
-        page(smart, dumb),
         page(smart, b"0003"),
         page(smart, b"fff5x"),
         page(smart, b"000eversion 2\n0000"),

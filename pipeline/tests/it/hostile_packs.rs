@@ -31,7 +31,7 @@ fn honest_pack() -> (PackWriter, Oid) {
     let delta = append_delta(&base, b"// more\n");
     let distance = pack.len() - base_at;
     pack.ofs_delta(distance as u64, &delta);
-    let two = Oid::hash_object(ObjectType::Blob, &changed).unwrap();
+    let two = Oid::hash_object(ObjectType::Blob, &changed).expect("hashed");
     let folder = pack.tree(&[("100644", b"two.rs", two)]);
     let root = pack.tree(&[("100644", b"one.rs", one), ("40000", b"src", folder)]);
     let commit = pack.commit(root);
@@ -78,7 +78,6 @@ async fn lies_are_damage() {
     let wrong = |change: &dyn Fn(&mut PackWriter)| {
         let mut pack = PackWriter::new();
         change(&mut pack);
-        let (_, _) = honest_pack();
         let blob = pack.blob(b"x");
         let root = pack.tree(&[("100644", b"x", blob)]);
         pack.commit(root);
@@ -163,7 +162,7 @@ async fn delta_bombs_are_refused_before_they_go_off() {
         let started = Instant::now();
         let error = fetch(&lab, &pack.finish(), commit).await.err().expect("refused");
         assert_eq!(error.code(), FailureCode::RepoUnsupported, "{error:?}");
-        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     }
 }
 
@@ -189,8 +188,9 @@ async fn a_slow_bomb_ends_at_the_deadline() {
     let deadline = Duration::from_millis(250);
     let lab = lab(FetchLimits { deadline, ..FetchLimits::default() }).await;
     let mut pack = PackWriter::new();
-    for _ in 0..8 {
-        pack.raw(BLOB, 128 << 20, &[], &deflated_zeros(128 << 20));
+    let zeros = deflated_zeros(64 << 20);
+    for _ in 0..16 {
+        pack.raw(BLOB, 64 << 20, &[], &zeros);
     }
     let root = pack.tree(&[]);
     let commit = pack.commit(root);
@@ -198,7 +198,7 @@ async fn a_slow_bomb_ends_at_the_deadline() {
     let started = Instant::now();
     let error = fetch(&lab, &pack, commit).await.err().expect("too slow");
     assert!(matches!(error, FetchError::TimedOut(_)), "{error:?}");
-    assert!(started.elapsed() < deadline + Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < deadline + Duration::from_secs(5), "{:?}", started.elapsed());
     lab.until_nothing_is_stored().await;
 }
 

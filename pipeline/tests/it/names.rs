@@ -63,7 +63,7 @@ async fn lists_and_reads_the_files_of_the_commit() {
             ("README.md", FileMode::Regular, Some(10)),
             ("docs", FileMode::Symlink, Some(9)),
             ("run.sh", FileMode::Executable, Some(10)),
-            ("src/lib.rs", FileMode::Regular, Some(31)),
+            ("src/lib.rs", FileMode::Regular, Some(30)),
             ("src/two.rs", FileMode::Regular, Some(16)),
             ("vendor/dep", FileMode::Submodule, None),
         ]

@@ -152,6 +152,7 @@ fn low_bits(number: u64, mask: u8) -> u8 {
 }
 
 /// SHA-1 (RFC 3174): a pack ends with the hash of its bytes.
+#[expect(clippy::many_single_char_names, reason = "the RFC's names")]
 fn sha1(message: &[u8]) -> [u8; 20] {
     let mut padded = message.to_vec();
     padded.push(0x80);
