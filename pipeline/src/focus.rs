@@ -44,7 +44,7 @@ fn collect<'a>(tag: &str, tree: &EditedTree, sheet: &Sheet, paths: impl Iterator
         }
         tokens += more;
         shown.push(path.clone());
-        files.push(json!({"path": path, "text": text}));
+        files.push(json!({"path": path, "text": text.strip_suffix('\n').unwrap_or(&text)}));
     }
     let text = if files.is_empty() {
         String::new()

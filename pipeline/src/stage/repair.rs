@@ -28,6 +28,7 @@ pub(crate) async fn ask(
         json!({
             "task": run.spec.prompt,
             "plan": plan.text(),
+            "boundary": sheet.boundary,
             "diff": draft.shown_diff(),
             "after": after.text,
             "checks": draft.report.to_string(),

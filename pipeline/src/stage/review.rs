@@ -47,6 +47,7 @@ pub(crate) async fn ask(
         json!({
             "task": run.spec.prompt,
             "acceptance": plan.acceptance,
+            "boundary": sheet.boundary,
             "diff": draft.shown_diff(),
             "after": focus::touched(&draft.tree, sheet).text,
             "checks": draft.report.to_string(),

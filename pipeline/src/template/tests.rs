@@ -13,13 +13,13 @@ fn example(template: Template) -> Value {
         Template::Plan => json!({"task": "TASK"}),
         Template::Edit => json!({"task": "TASK", "plan": "PLAN", "focus": focus}),
         Template::Review => {
-            json!({"task": "TASK", "acceptance": ["first", "second"], "diff": "DIFF\n", "after": "AFTER",
+            json!({"task": "TASK", "acceptance": ["first", "second"], "boundary": "0123456789ab", "diff": "DIFF\n", "after": "AFTER",
             "checks": "problem (syntax) a.py:3: does not parse any more\n"})
         }
-        Template::Repair => json!({"task": "TASK", "plan": "PLAN", "diff": "DIFF\n", "after": "AFTER",
+        Template::Repair => json!({"task": "TASK", "plan": "PLAN", "boundary": "0123456789ab", "diff": "DIFF\n", "after": "AFTER",
             "checks": "problem (syntax) a.py:3: does not parse any more\n", "findings": [finding], "unmet_acceptance": ["second"]}),
         Template::Focus => json!({"tag": "focus", "boundary": "0123456789ab",
-            "files": [{"path": "a.py", "text": "x = 1\n"}, {"path": "b.py", "text": "y = 2\n"}]}),
+            "files": [{"path": "a.py", "text": "x = 1"}, {"path": "b.py", "text": "y = 2"}]}),
         Template::PlanText => json!({"summary": "SUMMARY", "acceptance": ["first", "second"], "risks": ["one"],
             "files": [{"action": "edit", "path": "a.py", "new_path": "", "why": "WHY"},
                 {"action": "move", "path": "b.py", "new_path": "c.py", "why": "WHY"}]}),
