@@ -1,1 +1,81 @@
-//! worker
+//! Takes jobs one after the other and runs the pipeline on each, several at a time.
+//!
+//! [`run`] is an apalis worker over a stream of *claimed* jobs: `queue` claims, `attempt` does the work of one claim,
+//! `heartbeat` keeps its lease and `journal` its results. Nothing here decides who owns a job; the store does.
+
+mod attempt;
+mod config;
+mod heartbeat;
+mod journal;
+mod notes;
+mod queue;
+mod retry;
+mod sweep;
+mod work;
+
+use std::io;
+use std::sync::Arc;
+
+use apalis::layers::WorkerBuilderExt;
+use apalis_core::error::{BoxDynError, WorkerError as ApalisError};
+use apalis_core::task::data::Data;
+use apalis_core::worker::builder::WorkerBuilder;
+use apalis_core::worker::context::WorkerContext;
+use apalis_core::worker::ext::parallelize::ParallelizeExt;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jobs::{ClaimedJob, Jobs};
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Attempts;
+use crate::heartbeat::Heart;
+
+pub use config::WorkerConfig;
+pub use work::{Work, WorkError};
+
+/// Why a worker stopped though nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The thread that keeps the leases did not start.
+    #[error("cannot start the heartbeat thread")]
+    Heartbeat(#[source] io::Error),
+    /// The worker's runtime gave up.
+    #[error("the worker stopped")]
+    Stopped(#[source] ApalisError),
+}
+
+/// Works until `shutdown`: then no job is claimed any more, running ones are handed back without their attempt being
+/// used up, and the function returns.
+///
+/// # Errors
+/// [`WorkerError`] when the worker cannot start or cannot go on. A job that fails, or panics, or a database that is away
+/// for a while, is no reason to stop.
+pub async fn run(jobs: Jobs, work: Work, config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
+    let heart = Heart::start(&jobs, &config).map_err(WorkerError::Heartbeat)?;
+    let attempts = Attempts { jobs: jobs.clone(), work, config: config.clone(), heart, shutdown };
+    tokio::select! {
+        stopped = worker(attempts) => stopped.map_err(WorkerError::Stopped),
+        never = sweep::run(&jobs, config.sweep) => match never {},
+    }
+}
+
+/// The apalis worker: a stream of claimed jobs, and what is done with each.
+fn worker(attempts: Attempts) -> BoxFuture<'static, Result<(), ApalisError>> {
+    let context = WorkerContext::new(attempts.config.id.as_str());
+    let concurrency = attempts.config.concurrency;
+    let claims = queue::claims(&attempts, context.clone());
+    WorkerBuilder::new(&context)
+        .backend(claims)
+        .data(Arc::new(attempts))
+        .catch_panic()
+        .parallelize(tokio::spawn)
+        .concurrency(concurrency)
+        .build(run_attempt)
+        .run()
+        .boxed()
+}
+
+async fn run_attempt(job: ClaimedJob, attempts: Data<Arc<Attempts>>) -> Result<(), BoxDynError> {
+    attempts.run(job).await;
+    Ok(())
+}

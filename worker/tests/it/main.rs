@@ -1,0 +1,11 @@
+//! Workers over a real SQLite file; only the pipeline's work is scripted.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod attempts;
+mod blocking;
+mod cancel;
+mod concurrency;
+mod fixture;
+mod leases;
+mod progress;
+mod shutdown;
