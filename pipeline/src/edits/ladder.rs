@@ -12,9 +12,10 @@ mod windows;
 use std::fmt;
 use std::ops::Range;
 
+pub(super) use exact::occurrences;
 use serde::{Deserialize, Serialize};
 
-pub(super) use exact::occurrences;
+use crate::text::lines;
 
 /// How the place of an edit was found, from strict to lenient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,6 +122,12 @@ fn splice_lines(file: &str, starts: &[usize], lines: Range<usize>, new: &[String
     // The last line keeps its line end, or its lack of one.
     let end = next.map_or_else(|| file.strip_suffix('\n').unwrap_or(file).len(), |next| next - 1);
     Splice { place: start..end, text: new.join("\n") }
+}
+
+/// The lines of `new` that take the place of the lines of `old`. Where `old` stops before its last line end, a line end at
+/// the end of `new` is one more than there was: an empty line.
+fn new_lines<'a>(old: &str, new: &'a str) -> Vec<&'a str> {
+    if new.is_empty() || old.ends_with('\n') { lines(new) } else { new.split('\n').collect() }
 }
 
 /// The line (from 0) in which an offset lies.

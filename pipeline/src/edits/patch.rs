@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{FileChange, FileChangeKind, Receipt, RepoPath};
-use git2::{Delta, Diff, DiffFindOptions, DiffFormat, DiffOptions, Oid, Repository};
+use git2::{Delta, Diff, DiffFindOptions, DiffFormat, DiffLineType, DiffOptions, Oid, Repository};
 use sha2::{Digest, Sha256};
 
 use super::invariant::{self, Broken};
@@ -116,7 +116,11 @@ fn print(repository: &Repository, (base, result): (Oid, Oid), renames: Renames) 
         diff.find_similar(Some(DiffFindOptions::new().renames(true)))?;
     }
     let mut bytes = Vec::new();
-    diff.print(DiffFormat::Patch, |_, _, line| {
+    diff.print(DiffFormat::Patch, |delta, _, line| {
+        // libgit2 says "Binary files differ" of a binary file that was only renamed, which no applier takes.
+        if line.origin_value() == DiffLineType::Binary && delta.old_file().id() == delta.new_file().id() {
+            return true;
+        }
         if matches!(line.origin(), ' ' | '+' | '-') {
             bytes.extend(u8::try_from(line.origin()));
         }

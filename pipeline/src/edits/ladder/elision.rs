@@ -1,6 +1,6 @@
 //! Rung 5: both texts leave out the same stretches, marked by lines such as `// ...`.
 
-use super::{Found, MatchRung, Miss, Splice, splice_lines};
+use super::{Found, MatchRung, Miss, Splice, new_lines, splice_lines};
 use crate::text::{line_starts, lines};
 
 /// How comments begin, and end, where an elision may be written as one.
@@ -8,7 +8,7 @@ const COMMENT_STARTS: [&str; 7] = ["//", "#", "--", "/*", "<!--", ";", "%"];
 
 /// The places of the pieces between the elision lines: each exact, unique and after the one before it.
 pub(super) fn find(file: &str, old: &str, new: &str) -> Result<Found, Miss> {
-    let (file_lines, old, new) = (lines(file), lines(old), lines(new));
+    let (file_lines, new, old) = (lines(file), new_lines(old, new), lines(old));
     let (old, new) = (pieces(&old), pieces(&new));
     if old.len() < 2 || old.len() != new.len() {
         return Err(Miss::Nowhere);

@@ -33,6 +33,11 @@ pub(super) fn find(file: &str, old: &str, new: &str) -> Result<Found, Miss> {
     if edges.are_cut(old, new) {
         return Err(Miss::CutLine(line_at(file, start + old.len())));
     }
+    match edges.left_out_indent(old, new) {
+        Indent::Fits => {}
+        Indent::Relative => return Err(Miss::Nowhere),
+        Indent::Unclear => return Err(Miss::CutLine(line_at(file, start))),
+    }
     if edges.would_join(old, new) {
         return Err(Miss::JoinsLine(line_at(file, start + old.len())));
     }
@@ -75,6 +80,29 @@ impl<'a> Edges<'a> {
         repeats_rest || tail_is_cut || head_is_cut
     }
 
+    /// What it means that `old` begins after the indentation of its line. Then it stays in front of the first line of
+    /// `new` — but the other lines may be meant relative to it, or from the margin.
+    fn left_out_indent(&self, old: &str, new: &str) -> Indent {
+        if self.before.is_empty() || !self.before.trim().is_empty() || new.is_empty() {
+            return Indent::Fits;
+        }
+        if blank_start(first_line(old)) != blank_start(first_line(new)) {
+            return Indent::Unclear;
+        }
+        let mut later = new.split('\n').skip(1).filter(|line| !line.trim().is_empty());
+        if old.contains('\n') {
+            // The other lines of `old` are as in the file, from the margin. So must the first be, if it moved down.
+            let has_moved = later.any(|line| line == first_line(old));
+            return if has_moved { Indent::Unclear } else { Indent::Fits };
+        }
+        let is_relative = later.clone().any(|line| !line.starts_with(self.before));
+        match (later.next().is_some(), is_relative && self.after.is_empty()) {
+            (false, _) => Indent::Fits,
+            (true, true) => Indent::Relative,
+            (true, false) => Indent::Unclear,
+        }
+    }
+
     /// Whether whole lines would be replaced by text that runs into the line after them.
     fn would_join(&self, old: &str, new: &str) -> bool {
         old.ends_with('\n')
@@ -83,6 +111,21 @@ impl<'a> Edges<'a> {
             && self.before.trim().is_empty()
             && !self.rest.is_empty()
     }
+}
+
+/// How the lines of `new` go with an indentation that `old` leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indent {
+    /// As they are.
+    Fits,
+    /// They leave it out too: a case for the indentation rung.
+    Relative,
+    /// Either way.
+    Unclear,
+}
+
+fn blank_start(line: &str) -> &str {
+    &line[..line.len() - line.trim_start().len()]
 }
 
 fn first_line(text: &str) -> &str {
@@ -124,6 +167,15 @@ mod tests {
         );
         assert_eq!(replace(file, "use std::threa", "use std::thread;"), Err(Miss::CutLine(1)));
         assert_eq!(replace(file, "use std::fmt;\nuse std::", "use std::fmt;\nuse core::"), Err(Miss::CutLine(1)));
+    }
+
+    #[test]
+    fn refuses_to_guess_an_indentation() {
+        let file = "def f():\n    go()\n";
+        assert_eq!(replace(file, "go()", "if x:\n    go()"), Err(Miss::CutLine(1)));
+        assert_eq!(replace(file, "go()", "    stop()"), Err(Miss::CutLine(1)));
+        assert_eq!(replace(file, "go()", "stop()\ngo()"), Err(Miss::Nowhere));
+        assert_eq!(replace(file, "go()", "stop()"), Ok("def f():\n    stop()\n".to_owned()));
     }
 
     #[test]

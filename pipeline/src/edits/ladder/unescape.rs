@@ -11,9 +11,11 @@ const HTML: Table = &[("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&amp;", 
 /// The only place of `old` with one level of escaping undone.
 pub(super) fn find(file: &str, old: &str, new: &str) -> Result<Found, Miss> {
     for table in [BACKSLASH, HTML] {
-        let used: Vec<_> = table.iter().copied().filter(|(escaped, _)| old.contains(escaped)).collect();
-        // A text that also holds the character itself was not escaped by a machine: the sequence is meant.
-        let is_mixed = used.iter().any(|(_, raw)| has_raw(old, raw, table) || has_raw(new, raw, table));
+        let (used, unused): (Vec<_>, Vec<_>) = table.iter().copied().partition(|(escaped, _)| old.contains(escaped));
+        // A text that also holds the character itself was not escaped by a machine: the sequence is meant. So may be
+        // a sequence that only `new` has.
+        let is_mixed = used.iter().any(|(_, raw)| has_raw(old, raw, table) || has_raw(new, raw, table))
+            || unused.iter().any(|(escaped, _)| new.contains(escaped));
         if used.is_empty() || is_mixed {
             continue;
         }
@@ -65,12 +67,13 @@ mod tests {
         let file = "fn a() {\n\tprint(\"x\");\n}\n";
         let (old, new) = ("fn a() {\\n\\tprint(\\\"x\\\");\\n}", "fn a() {\\n\\tprint(\\\"y\\\");\\n}");
         assert_eq!(replace(file, old, new), Ok("fn a() {\n\tprint(\"y\");\n}\n".to_owned()));
-        assert_eq!(replace("a < b && c\n", "a &lt; b &amp;&amp; c", "a &gt; b"), Ok("a > b\n".to_owned()));
+        assert_eq!(replace("a < b && c\n", "a &lt; b &amp;&amp; c", "c &amp;&amp; a"), Ok("c && a\n".to_owned()));
     }
 
     #[test]
     fn leaves_texts_alone_that_are_not_escaped_alike() {
         assert_eq!(replace("a < b\n", "a &lt; b", "a <= b"), Err(Miss::Nowhere));
         assert_eq!(replace("x\ny\n", "x\\ny", "x\nz"), Err(Miss::Nowhere));
+        assert_eq!(replace("say(\"a\")\n", "say(\\\"a\\\")", "say(\\\"a\\n\\\")"), Err(Miss::Nowhere));
     }
 }

@@ -1,6 +1,6 @@
 //! Rungs 1 to 3: whole lines that agree but for blanks, for spelling, or for the indentation of the block.
 
-use super::{Found, MatchRung, Miss, splice_lines};
+use super::{Found, MatchRung, Miss, new_lines, splice_lines};
 use crate::edits::fold::fold_line;
 use crate::edits::indent::Shift;
 use crate::edits::transplant::transplant;
@@ -8,7 +8,7 @@ use crate::text::{line_starts, lines};
 
 /// The only run of lines that agrees with `old`, on the first of the three rungs that has any.
 pub(super) fn find(file: &str, old: &str, new: &str) -> Result<Found, Miss> {
-    let (file_lines, old, new) = (lines(file), lines(old), lines(new));
+    let (file_lines, new, old) = (lines(file), new_lines(old, new), lines(old));
     let trimmed: Vec<&str> = file_lines.iter().map(|line| line.trim_end()).collect();
     let folded: Vec<_> = file_lines.iter().map(|line| fold_line(line)).collect();
     let starts = line_starts(&file_lines);
