@@ -6,10 +6,10 @@ use domain::{Cost, Effort, GitRef, RepoUrl};
 /// Git repository and a prompt in, unified diff out.
 #[derive(Debug, Parser)]
 #[command(name = "tinygen", version, after_help = EXIT_CODES)]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 const EXIT_CODES: &str = "\
@@ -18,7 +18,7 @@ Configuration: `tinygen config` prints every setting with its default and its en
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make one change and print the diff on stdout, progress on stderr.
     Run(RunArgs),
     /// Serve the HTTP API and work on jobs, in one process.
@@ -33,35 +33,35 @@ pub enum Command {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// The repository, such as <https://github.com/owner/name>.
     #[arg(value_name = "REPO_URL", value_parser = RepoUrl::parse)]
-    pub repo_url: RepoUrl,
+    pub(crate) repo_url: RepoUrl,
     /// What should change.
-    pub prompt: String,
+    pub(crate) prompt: String,
     /// Branch, tag or full commit id instead of the default branch.
     #[arg(long = "ref", value_name = "REF", value_parser = GitRef::parse)]
-    pub git_ref: Option<GitRef>,
+    pub(crate) git_ref: Option<GitRef>,
     /// Claude model instead of the configured one.
     #[arg(long)]
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// How hard the model works: low, medium, high, xhigh or max.
     #[arg(long)]
-    pub effort: Option<Effort>,
+    pub(crate) effort: Option<Effort>,
     /// The most that the run may cost, in US dollars.
     #[arg(long, value_name = "USD")]
-    pub max_cost_usd: Option<Cost>,
+    pub(crate) max_cost_usd: Option<Cost>,
     /// Print the whole result as JSON (diff, receipt, usage) instead of the diff.
     #[arg(long)]
-    pub json: bool,
+    pub(crate) json: bool,
 }
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Record new answers: write each unknown request to this folder and wait for its answer there.
     #[arg(long, value_name = "DIR", hide = true)]
-    pub record: Option<std::path::PathBuf>,
+    pub(crate) record: Option<std::path::PathBuf>,
 }
 
 #[cfg(test)]

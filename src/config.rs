@@ -10,41 +10,43 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 /// The commented defaults; also the documentation of every setting.
-pub const DEFAULTS: &str = include_str!("default.toml");
+pub(crate) const DEFAULTS: &str = include_str!("default.toml");
 
 /// Read when it is there.
 const FILE: &str = "tinygen.toml";
 
 /// Variables that have no `TINYGEN_` prefix because other programs use the same names.
-const PLAIN_VARIABLES: [&str; 4] = ["anthropic_api_key", "anthropic_auth_token", "anthropic_base_url", "database_url"];
+const PLAIN_VARIABLES: [&str; 5] =
+    ["anthropic_api_key", "anthropic_auth_token", "anthropic_base_url", "anthropic_custom_headers", "database_url"];
 
 /// Every setting. `default.toml` says what each means.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
-    pub listen: SocketAddr,
-    pub data_dir: PathBuf,
-    pub model: String,
-    pub concurrency: usize,
-    pub max_output_tokens: u32,
-    pub max_sheet_tokens: u64,
-    pub max_fetch_bytes: u64,
-    pub fetch_timeout_seconds: u64,
-    pub egress_allow: Vec<String>,
-    pub allow_plain_http: bool,
-    pub repo_tokens: String,
-    pub log: String,
-    pub log_format: LogFormat,
-    pub anthropic_api_key: String,
-    pub anthropic_auth_token: String,
-    pub anthropic_base_url: String,
-    pub database_url: String,
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) model: String,
+    pub(crate) concurrency: usize,
+    pub(crate) max_output_tokens: u32,
+    pub(crate) max_sheet_tokens: u64,
+    pub(crate) max_fetch_bytes: u64,
+    pub(crate) fetch_timeout_seconds: u64,
+    pub(crate) egress_allow: Vec<String>,
+    pub(crate) allow_plain_http: bool,
+    pub(crate) repo_tokens: String,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) anthropic_api_key: String,
+    pub(crate) anthropic_auth_token: String,
+    pub(crate) anthropic_base_url: String,
+    pub(crate) anthropic_custom_headers: String,
+    pub(crate) database_url: String,
 }
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// For people.
     Text,
     /// One JSON object a line.
@@ -56,7 +58,7 @@ impl Config {
     ///
     /// # Errors
     /// When a file or a variable does not read, with its name.
-    pub fn load() -> anyhow::Result<Self> {
+    pub(crate) fn load() -> anyhow::Result<Self> {
         match dotenvy::dotenv() {
             Ok(_) => {}
             Err(error) if error.not_found() => {}
@@ -69,7 +71,7 @@ impl Config {
     ///
     /// # Errors
     /// Never, by a test.
-    pub fn defaults() -> anyhow::Result<Self> {
+    pub(crate) fn defaults() -> anyhow::Result<Self> {
         DEFAULTS.parse::<Table>()?.try_into().context("the compiled-in defaults do not read")
     }
 
@@ -91,7 +93,7 @@ impl Config {
     }
 
     /// The database: what is configured, or the file in the data directory.
-    pub fn database_url(&self) -> String {
+    pub(crate) fn database_url(&self) -> String {
         if self.database_url.is_empty() {
             format!("sqlite:{}", self.data_dir.join("tinygen.db").display())
         } else {
@@ -103,7 +105,7 @@ impl Config {
     ///
     /// # Errors
     /// When an entry is not `host=token`; the message does not repeat the entry.
-    pub fn repo_tokens(&self) -> anyhow::Result<Vec<(String, String)>> {
+    pub(crate) fn repo_tokens(&self) -> anyhow::Result<Vec<(String, String)>> {
         let entries = self.repo_tokens.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let pairs = entries.enumerate().map(|(index, entry)| {
             let pair = entry.split_once('=').filter(|(host, token)| !host.is_empty() && !token.is_empty());

@@ -9,6 +9,8 @@ mod show;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use jobs::Jobs;
@@ -28,6 +30,9 @@ use crate::wiring;
 const PROMPT: &str = "Some totals are a cent or more too low: three packs of gum at 0.29 come out as 0.84 instead of 0.87 on the \
                       receipt and in the report. Find out why and fix it wherever it happens.";
 
+/// Longest wait for an answer while a recording is made.
+const LONGEST_ANSWER: Duration = Duration::from_mins(60);
+
 /// The repository that the demo changes: a small till program that loses cents.
 #[derive(RustEmbed)]
 #[folder = "demo/sample"]
@@ -42,7 +47,7 @@ struct Answers;
 ///
 /// # Errors
 /// When a program that the demo needs is missing, or a part fails.
-pub async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     scratch::require_programs()?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let git = GitServer::start().await?;
@@ -53,14 +58,15 @@ pub async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let jobs: Jobs = wiring::jobs(&config).await?;
     jobs.migrate().await?;
     let listener = TcpListener::bind(config.listen).await?;
-    let pipeline = wiring::pipeline(&config)?;
-    let service = Service { listener, jobs, egress: wiring::egress(&config)?, pipeline, concurrency: 1 };
+    let egress = wiring::egress(&config)?;
+    let pipeline = wiring::pipeline(&config, &egress)?;
+    let service = Service { listener, jobs, egress: egress.clone(), pipeline, concurrency: 1 };
     let server = format!("http://{}", service.address()?);
 
     show::introduction(&server);
     let shutdown = CancellationToken::new();
     let running = tokio::spawn(service.run(shutdown.clone()));
-    let client = show::Client::new(wiring::egress(&config)?, server);
+    let client = show::Client::new(egress, server);
     let outcome = tell(&client, &git.url("till"), folder.path()).await;
     shutdown.cancel();
     running.await??;
@@ -90,11 +96,14 @@ fn sample() -> RepoBuilder {
 }
 
 async fn claude(record: Option<&Path>) -> anyhow::Result<ClaudeServer> {
-    let recording = match record {
-        Some(folder) => Recording::record(folder)?,
-        None => Recording::from_files(Answers::iter().filter_map(|name| Answers::get(&name)).map(|file| file.data))?,
-    };
-    Ok(ClaudeServer::replay(recording).await?)
+    if let Some(folder) = record {
+        return Ok(ClaudeServer::record(folder, LONGEST_ANSWER).await?);
+    }
+    let answers = Answers::iter().filter_map(|name| {
+        let file = Answers::get(&name)?;
+        Some((name.into_owned(), String::from_utf8_lossy(&file.data).into_owned()))
+    });
+    Ok(ClaudeServer::replay(Arc::new(Recording::read(answers)?)).await?)
 }
 
 /// A configuration of its own: the demo neither reads nor touches the user's.

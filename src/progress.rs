@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pipeline::{Progress, ProgressEvent};
 
 /// Shows the events of one run.
-pub struct Display(Mutex<State>);
+pub(crate) struct Display(Mutex<State>);
 
 struct State {
     begun: Instant,
@@ -21,7 +21,7 @@ struct State {
 
 impl Display {
     /// A display for stderr as it is.
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let live = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner()));
@@ -34,13 +34,13 @@ impl Display {
     }
 
     /// The callback that the pipeline calls.
-    pub fn callback(self: &Arc<Self>) -> Progress {
+    pub(crate) fn callback(self: &Arc<Self>) -> Progress {
         let display = self.clone();
         Arc::new(move |event| display.0.lock().unwrap_or_else(PoisonError::into_inner).show(&event))
     }
 
     /// Ends the live line and gives what the run used.
-    pub fn finish(&self) -> (TokenUsage, Cost) {
+    pub(crate) fn finish(&self) -> (TokenUsage, Cost) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = state.live.take() {
             bar.finish_and_clear();

@@ -24,8 +24,8 @@ const INTERRUPTED: u8 = 130;
 ///
 /// # Errors
 /// When the job cannot begin, or stdout cannot be written. A job that fails is told on stderr and in the exit code.
-pub async fn run(config: &Config, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let pipeline = wiring::pipeline(config)?;
+pub(crate) async fn run(config: &Config, args: RunArgs) -> anyhow::Result<ExitCode> {
+    let pipeline = wiring::pipeline(config, &wiring::egress(config)?)?;
     let is_json = args.json;
     let spec = JobSpec {
         git_ref: args.git_ref,
@@ -53,7 +53,7 @@ pub async fn run(config: &Config, args: RunArgs) -> anyhow::Result<ExitCode> {
 
 fn succeed(result: &JobResult, usage: TokenUsage, cost: Cost, is_json: bool) -> anyhow::Result<ExitCode> {
     if is_json {
-        let body = ResultBody::new(result, &result.diff);
+        let body = ResultBody::from_result(result, &result.diff);
         print(format!("{:#}\n", json!({"result": body, "usage": UsageBody::new(usage, cost)})).as_bytes())?;
     } else {
         print(&result.diff)?;

@@ -19,25 +19,25 @@ use crate::wiring;
 ///
 /// # Errors
 /// When a part cannot start.
-pub async fn serve(config: &Config) -> anyhow::Result<()> {
-    let pipeline = wiring::pipeline(config)?;
+pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
+    let egress = wiring::egress(config)?;
+    let pipeline = wiring::pipeline(config, &egress)?;
     let jobs = wiring::jobs(config).await?;
     jobs.migrate().await?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))?;
-    let service =
-        Service { listener, jobs, egress: wiring::egress(config)?, pipeline, concurrency: config.concurrency };
+    let service = Service { listener, jobs, egress, pipeline, concurrency: config.concurrency };
     service.run(shutdown_on_signal()?).await
 }
 
 /// The parts of the running service.
-pub struct Service {
-    pub listener: TcpListener,
-    pub jobs: Jobs,
-    pub egress: Egress,
-    pub pipeline: Pipeline,
-    pub concurrency: usize,
+pub(crate) struct Service {
+    pub(crate) listener: TcpListener,
+    pub(crate) jobs: Jobs,
+    pub(crate) egress: Egress,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) concurrency: usize,
 }
 
 impl Service {
@@ -45,30 +45,25 @@ impl Service {
     ///
     /// # Errors
     /// When the socket is gone.
-    pub fn address(&self) -> anyhow::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> anyhow::Result<SocketAddr> {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Runs the API and the worker until `shutdown`, or until one of them fails: then the other is stopped too.
+    /// Runs the API and the worker until `shutdown`, or until the worker cannot go on: then the API is stopped too.
     ///
     /// # Errors
-    /// What made a part fail.
-    pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    /// What made the worker fail.
+    pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
-        let state = api::State { jobs: self.jobs.clone(), egress: self.egress };
-        let api = async {
-            let outcome = api::serve(self.listener, state, shutdown.clone()).await;
-            shutdown.cancel();
-            outcome.context("the API stopped")
-        };
+        let state = api::ApiState { jobs: self.jobs.clone(), egress: self.egress };
+        let api = api::serve(self.listener, state, shutdown.clone());
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;
             shutdown.cancel();
             outcome.context("the worker stopped")
         };
-        let (api, worker) = tokio::join!(api, worker);
-        api.and(worker)
+        tokio::join!(api, worker).1
     }
 }
 

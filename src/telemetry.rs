@@ -11,7 +11,7 @@ use crate::config::LogFormat;
 ///
 /// # Errors
 /// When the filter does not read.
-pub fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
+pub(crate) fn start(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter).with_context(|| format!("TINYGEN_LOG does not read: `{filter}`"))?;
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter);

@@ -11,7 +11,7 @@ use tokio::process::Command;
 ///
 /// # Errors
 /// When one of the two is missing, with what to install.
-pub fn require_programs() -> anyhow::Result<()> {
+pub(crate) fn require_programs() -> anyhow::Result<()> {
     for (program, package) in [("git", "git"), ("python3", "python3")] {
         let answer = std::process::Command::new(program).arg("--version").stdout(Stdio::null()).status();
         ensure!(
@@ -27,7 +27,7 @@ pub fn require_programs() -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the diff does not apply, or a program cannot be run.
-pub async fn try_out(repo_url: &str, diff: &[u8], folder: &Path) -> anyhow::Result<bool> {
+pub(crate) async fn try_out(repo_url: &str, diff: &[u8], folder: &Path) -> anyhow::Result<bool> {
     let clone = folder.join("clone");
     println!("\n$ git clone {repo_url} clone && cd clone");
     let status = git().args(["clone", "--quiet", repo_url]).arg(&clone).status().await?;

@@ -12,7 +12,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Ends a watch that nothing else would end.
 const MAX_POLLS: usize = 6_000;
 
-pub fn introduction(server: &str) {
+pub(crate) fn introduction(server: &str) {
     println!(
         "tinygen demo. The repository is a small till program that ships with tinygen, served by Git over HTTP on this machine."
     );
@@ -24,13 +24,13 @@ pub fn introduction(server: &str) {
 }
 
 /// A client of the service that runs beside it.
-pub struct Client {
+pub(crate) struct Client {
     egress: Egress,
     server: String,
 }
 
 impl Client {
-    pub fn new(egress: Egress, server: String) -> Self {
+    pub(crate) fn new(egress: Egress, server: String) -> Self {
         Self { egress, server }
     }
 
@@ -38,7 +38,7 @@ impl Client {
     ///
     /// # Errors
     /// When the service does not accept it.
-    pub async fn submit(&self, repo_url: &str, prompt: &str) -> anyhow::Result<String> {
+    pub(crate) async fn submit(&self, repo_url: &str, prompt: &str) -> anyhow::Result<String> {
         let body = json!({"repoUrl": repo_url, "prompt": prompt});
         println!("\n$ curl -X POST {}/analyze/ -H 'Content-Type: application/json' -d '{body}'", self.server);
         let mut request = self.request(Method::POST, "/analyze/")?;
@@ -57,7 +57,7 @@ impl Client {
     ///
     /// # Errors
     /// When the service stops answering.
-    pub async fn watch(&self, job: &str) -> anyhow::Result<Value> {
+    pub(crate) async fn watch(&self, job: &str) -> anyhow::Result<Value> {
         println!("\n$ curl {}{job}   (again and again)", self.server);
         let mut shown = 0;
         for _ in 0..MAX_POLLS {
@@ -80,7 +80,7 @@ impl Client {
     ///
     /// # Errors
     /// When the service does not have it.
-    pub async fn diff(&self, job: &str) -> anyhow::Result<Vec<u8>> {
+    pub(crate) async fn diff(&self, job: &str) -> anyhow::Result<Vec<u8>> {
         println!("\n$ curl {}{job}/diff", self.server);
         Ok(self.get(&format!("{job}/diff")).await?.bytes().await?.to_vec())
     }
@@ -113,7 +113,7 @@ fn show_stage(stage: &Value) {
 ///
 /// # Errors
 /// When stdout is gone.
-pub fn diff(diff: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn diff(diff: &[u8]) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     let is_coloured = stdout.is_terminal();
     for line in diff.split_inclusive(|byte| *byte == b'\n') {
@@ -134,11 +134,11 @@ pub fn diff(diff: &[u8]) -> anyhow::Result<()> {
     Ok(stdout.flush()?)
 }
 
-pub fn failure(job: &Value) {
+pub(crate) fn failure(job: &Value) {
     println!("\nThe job is {}: {:#}", job["status"], job["error"]);
 }
 
-pub fn end(job: &Value, is_fixed: bool) {
+pub(crate) fn end(job: &Value, is_fixed: bool) {
     let result = &job["result"];
     println!("\nSummary: {}", result["summary"].as_str().unwrap_or_default());
     println!(

@@ -16,15 +16,15 @@ use tokio::process::{Child, Command};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The world around the program: a repository, a model, a data directory that outlives processes.
-pub struct World {
-    pub git: GitServer,
-    pub claude: ClaudeServer,
-    pub folder: TempDir,
-    pub repo_url: String,
+pub(crate) struct World {
+    pub(crate) git: GitServer,
+    pub(crate) claude: ClaudeServer,
+    pub(crate) folder: TempDir,
+    pub(crate) repo_url: String,
 }
 
 impl World {
-    pub async fn new(script: impl Script) -> Self {
+    pub(crate) async fn new(script: impl Script) -> Self {
         let git = GitServer::start().await.expect("a Git server");
         let files = RepoBuilder::new()
             .file("greet.sh", "#!/bin/sh\necho \"Helo, $1\"\n")
@@ -37,7 +37,7 @@ impl World {
     }
 
     /// The program, with nothing of this machine's configuration.
-    pub fn program(&self) -> Command {
+    pub(crate) fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tinygen"));
         command
             .env_clear()
@@ -54,12 +54,12 @@ impl World {
     }
 
     /// Runs the program to its end.
-    pub async fn tinygen(&self, arguments: &[&str]) -> Output {
+    pub(crate) async fn tinygen(&self, arguments: &[&str]) -> Output {
         self.program().args(arguments).output().await.expect("the program starts")
     }
 
     /// Starts `tinygen serve` and waits until it listens.
-    pub async fn serve(&self) -> Server {
+    pub(crate) async fn serve(&self) -> Server {
         let mut child = self.program().arg("serve").stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut seen = Vec::new();
@@ -77,34 +77,34 @@ impl World {
     }
 
     /// How often the model was asked to generate.
-    pub fn generations(&self) -> usize {
+    pub(crate) fn generations(&self) -> usize {
         self.claude.ledger().iter().filter(|exchange| exchange.path == "/v1/messages").count()
     }
 }
 
 /// A running `tinygen serve`.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub url: String,
-    pub client: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) client: reqwest::Client,
 }
 
 impl Server {
     /// Submits the seed's body and gives the job.
-    pub async fn submit(&self, repo_url: &str) -> Value {
+    pub(crate) async fn submit(&self, repo_url: &str) -> Value {
         let body = json!({"repoUrl": repo_url, "prompt": "It says Helo. Make it say Hello."});
         let response = self.client.post(format!("{}/analyze/", self.url)).json(&body).send().await.expect("an answer");
         assert_eq!(response.status(), 202);
         response.json().await.expect("JSON")
     }
 
-    pub async fn job(&self, id: &Value) -> Value {
+    pub(crate) async fn job(&self, id: &Value) -> Value {
         let url = format!("{}/jobs/{}", self.url, id.as_str().expect("an id"));
         self.client.get(url).send().await.expect("an answer").json().await.expect("JSON")
     }
 
     /// Polls until the job has ended.
-    pub async fn wait(&self, id: &Value) -> Value {
+    pub(crate) async fn wait(&self, id: &Value) -> Value {
         let polls = async {
             loop {
                 let job = self.job(id).await;
@@ -118,12 +118,12 @@ impl Server {
     }
 
     /// `kill -9`.
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
     }
 
     /// SIGTERM, and the wait for the end.
-    pub async fn terminate(mut self) {
+    pub(crate) async fn terminate(mut self) {
         let pid = self.child.id().expect("running").to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         assert!(sent.success());
@@ -137,7 +137,7 @@ fn client() -> reqwest::Client {
 }
 
 /// A model that fixes the greeting.
-pub fn diligent(request: &RequestView) -> Reply {
+pub(crate) fn diligent(request: &RequestView) -> Reply {
     let text = request.first_text();
     if text.contains("This is the analysis pass") {
         return Reply::tool(
@@ -159,7 +159,7 @@ pub fn diligent(request: &RequestView) -> Reply {
 }
 
 /// Applies a diff to a fresh clone with the real Git and gives the clone.
-pub async fn apply(repo_url: &str, diff: &[u8], folder: &Path) -> std::path::PathBuf {
+pub(crate) async fn apply(repo_url: &str, diff: &[u8], folder: &Path) -> std::path::PathBuf {
     let clone = folder.join("clone");
     let git = |arguments: &[&str]| {
         let mut git = Command::new("git");

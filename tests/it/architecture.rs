@@ -29,7 +29,7 @@ fn arrows_point_down() {
     let crates: BTreeSet<String> = dependencies.keys().cloned().collect();
     let arrows = |name: &str| -> Vec<&str> { dependencies[name].intersection(&crates).map(String::as_str).collect() };
     assert_eq!(arrows("domain"), [] as [&str; 0]);
-    assert_eq!(arrows("egress"), ["domain"]);
+    assert_eq!(arrows("egress"), [] as [&str; 0]);
     assert_eq!(arrows("pipeline"), ["domain", "egress"]);
     assert_eq!(arrows("jobs"), ["domain"]);
     assert_eq!(arrows("worker"), ["domain", "jobs", "pipeline"]);

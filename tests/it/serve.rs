@@ -50,7 +50,7 @@ async fn a_job_killed_in_any_pass_goes_on_after_a_restart() {
         let world = World::new(script).await;
         let server = world.serve().await;
         let id = server.submit(&world.repo_url).await["id"].clone();
-        world.claude.arrived_at("/v1/messages", pass + 1).await;
+        world.claude.arrived(pass + 1).await;
         server.kill().await;
 
         let server = world.serve().await;
@@ -69,7 +69,7 @@ async fn a_job_stopped_by_a_signal_is_handed_back_and_its_attempt_too() {
     let world = World::new(script).await;
     let server = world.serve().await;
     let id = server.submit(&world.repo_url).await["id"].clone();
-    world.claude.arrived_at("/v1/messages", 2).await;
+    world.claude.arrived(2).await;
     server.terminate().await;
 
     let server = world.serve().await;

@@ -16,8 +16,10 @@ fn example(template: Template) -> Value {
             json!({"task": "TASK", "acceptance": ["first", "second"], "boundary": "0123456789ab", "diff": "DIFF\n", "after": "AFTER",
             "checks": "problem (syntax) a.py:3: does not parse any more\n"})
         }
-        Template::Repair => json!({"task": "TASK", "plan": "PLAN", "boundary": "0123456789ab", "diff": "DIFF\n", "after": "AFTER",
-            "checks": "problem (syntax) a.py:3: does not parse any more\n", "findings": [finding], "unmet_acceptance": ["second"]}),
+        Template::Repair => {
+            json!({"task": "TASK", "plan": "PLAN", "boundary": "0123456789ab", "diff": "DIFF\n", "after": "AFTER",
+            "checks": "problem (syntax) a.py:3: does not parse any more\n", "findings": [finding], "unmet_acceptance": ["second"]})
+        }
         Template::Focus => json!({"tag": "focus", "boundary": "0123456789ab",
             "files": [{"path": "a.py", "text": "x = 1"}, {"path": "b.py", "text": "y = 2"}]}),
         Template::PlanText => json!({"summary": "SUMMARY", "acceptance": ["first", "second"], "risks": ["one"],
