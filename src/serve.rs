@@ -1,8 +1,10 @@
 //! `tinygen serve`: the API and a worker in one process, on one SQLite file.
 
+use std::fs::File;
 use std::net::SocketAddr;
+use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use egress::Egress;
 use jobs::Jobs;
 use pipeline::Pipeline;
@@ -24,11 +26,30 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let pipeline = wiring::pipeline(config, &egress)?;
     let jobs = wiring::jobs(config).await?;
     jobs.migrate().await?;
+    let _alone = if config.database_url.is_empty() { Some(take_over(&jobs, &config.data_dir).await?) } else { None };
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))?;
     let service = Service { listener, jobs, egress, pipeline, concurrency: config.concurrency };
     service.run(shutdown_on_signal()?).await
+}
+
+/// Makes sure that no other process uses the data directory, and takes over what an earlier one left behind: its jobs
+/// need not wait until their leases run out. The lock holds as long as the file is open.
+async fn take_over(jobs: &Jobs, data_dir: &Path) -> anyhow::Result<File> {
+    let path = data_dir.join("tinygen.lock");
+    let lock = File::create(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    if lock.try_lock().is_err() {
+        bail!(
+            "another tinygen uses the data directory {}: stop it, or set TINYGEN_DATA_DIR to another folder",
+            data_dir.display()
+        );
+    }
+    let unfinished = jobs.expire_leases().await?;
+    if unfinished > 0 {
+        info!(unfinished, "Going on with the jobs of an earlier process");
+    }
+    Ok(lock)
 }
 
 /// The parts of the running service.

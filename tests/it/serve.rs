@@ -56,7 +56,7 @@ async fn a_job_killed_in_any_pass_goes_on_after_a_restart() {
         let server = world.serve().await;
         let job = server.wait(&id).await;
         assert_eq!(job["status"], "succeeded", "{job:#}");
-        assert_eq!(job["attempt"], json!(2));
+        assert_eq!(job["attempt"], json!(1), "a lost worker does not use up an attempt");
         // Three passes, and the one request that was in flight.
         assert_eq!(world.generations(), 4, "killed in pass {pass}");
         server.terminate().await;
@@ -76,6 +76,16 @@ async fn a_job_stopped_by_a_signal_is_handed_back_and_its_attempt_too() {
     let job = server.wait(&id).await;
     assert_eq!((&job["status"], &job["attempt"]), (&json!("succeeded"), &json!(1)), "{job:#}");
     assert_eq!(world.generations(), 4);
+}
+
+#[tokio::test]
+async fn two_servers_do_not_share_a_data_directory() {
+    let world = World::new(diligent).await;
+    let server = world.serve().await;
+    let second = world.tinygen(&["serve"]).await;
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("TINYGEN_DATA_DIR"));
+    server.terminate().await;
 }
 
 #[tokio::test]
