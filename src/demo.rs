@@ -59,7 +59,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     jobs.migrate().await?;
     let listener = TcpListener::bind(config.listen).await?;
     let egress = wiring::egress(&config)?;
-    let pipeline = wiring::pipeline(&config, &egress)?;
+    let pipeline = wiring::pipeline(&config, &egress, folder.path())?;
     let service = Service { listener, jobs, egress: egress.clone(), pipeline, concurrency: 1 };
     let server = format!("http://{}", service.address()?);
 

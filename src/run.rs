@@ -1,6 +1,6 @@
 //! `tinygen run`: one change, without a server. The diff goes to stdout and nothing else does.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ const INTERRUPTED: u8 = 130;
 /// # Errors
 /// When the job cannot begin, or stdout cannot be written. A job that fails is told on stderr and in the exit code.
 pub(crate) async fn run(config: &Config, args: RunArgs) -> anyhow::Result<ExitCode> {
-    let pipeline = wiring::pipeline(config, &wiring::egress(config)?)?;
+    let pipeline = wiring::pipeline(config, &wiring::egress(config)?, &std::env::temp_dir())?;
     let is_json = args.json;
     let spec = JobSpec {
         git_ref: args.git_ref,
@@ -56,7 +56,7 @@ fn succeed(result: &JobResult, usage: TokenUsage, cost: Cost, is_json: bool) -> 
         let body = ResultBody::from_result(result, &result.diff);
         print(format!("{:#}\n", json!({"result": body, "usage": UsageBody::new(usage, cost)})).as_bytes())?;
     } else {
-        print(&result.diff)?;
+        print_diff(&result.diff)?;
     }
     for flag in &result.flags {
         let line = flag.line.map(|line| format!(":{line}")).unwrap_or_default();
@@ -84,6 +84,15 @@ fn fail(failure: &Failure, usage: TokenUsage, cost: Cost, is_json: bool) -> anyh
     }
     eprintln!("failed: {failure} ({cost} spent)");
     Ok(ExitCode::FAILURE)
+}
+
+/// Prints the diff byte for byte; on a terminal without the control characters that a hostile file could steer it with.
+fn print_diff(diff: &[u8]) -> anyhow::Result<()> {
+    if !std::io::stdout().is_terminal() {
+        return print(diff);
+    }
+    let is_harmless = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+    print(String::from_utf8_lossy(diff).chars().filter(is_harmless).collect::<String>().as_bytes())
 }
 
 fn print(bytes: &[u8]) -> anyhow::Result<()> {

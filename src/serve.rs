@@ -1,6 +1,7 @@
 //! `tinygen serve`: the API and a worker in one process, on one SQLite file.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -23,10 +24,18 @@ use crate::wiring;
 /// When a part cannot start.
 pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let egress = wiring::egress(config)?;
-    let pipeline = wiring::pipeline(config, &egress)?;
     let jobs = wiring::jobs(config).await?;
     jobs.migrate().await?;
-    let _alone = if config.database_url.is_empty() { Some(take_over(&jobs, &config.data_dir).await?) } else { None };
+    // A database of its own means a data directory of its own. The lock is held to the end.
+    let (folder, _lock) = if config.database_url.is_empty() {
+        let folder = config.data_dir.join("repositories");
+        let lock = take_over(&jobs, &config.data_dir).await?;
+        make_empty(&folder)?;
+        (folder, Some(lock))
+    } else {
+        (std::env::temp_dir(), None)
+    };
+    let pipeline = wiring::pipeline(config, &egress, &folder)?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))?;
@@ -50,6 +59,16 @@ async fn take_over(jobs: &Jobs, data_dir: &Path) -> anyhow::Result<File> {
         info!(unfinished, "Going on with the jobs of an earlier process");
     }
     Ok(lock)
+}
+
+/// A folder for the repositories of running jobs. What is in it was left by a process that was killed.
+fn make_empty(folder: &Path) -> anyhow::Result<()> {
+    let cannot = || format!("cannot empty the folder {}", folder.display());
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(cannot),
+        _ => {}
+    }
+    std::fs::create_dir_all(folder).with_context(cannot)
 }
 
 /// The parts of the running service.

@@ -1,5 +1,6 @@
 //! From the configuration to the parts: the one place that knows how they fit together.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +30,12 @@ pub(crate) fn egress(config: &Config) -> anyhow::Result<Egress> {
     Ok(Egress::new(policy)?)
 }
 
-/// The pipeline: Claude behind the configured endpoint, repositories through the same way out.
+/// The pipeline: Claude behind the configured endpoint, repositories through the same way out, kept in `folder` while a
+/// job works on them.
 ///
 /// # Errors
 /// When there is no key, or a setting does not read.
-pub(crate) fn pipeline(config: &Config, egress: &Egress) -> anyhow::Result<Pipeline> {
+pub(crate) fn pipeline(config: &Config, egress: &Egress, folder: &Path) -> anyhow::Result<Pipeline> {
     if config.anthropic_api_key.is_empty() && config.anthropic_auth_token.is_empty() {
         bail!(
             "ANTHROPIC_API_KEY is not set: put ANTHROPIC_API_KEY=<your key> into the environment or a .env file (keys: \
@@ -50,7 +52,7 @@ pub(crate) fn pipeline(config: &Config, egress: &Egress) -> anyhow::Result<Pipel
     for (host, token) in config.repo_tokens()? {
         tokens.insert(&host, token.into()).context("TINYGEN_REPO_TOKENS does not read")?;
     }
-    let fetcher = Fetcher::new(egress.clone(), limits, tokens);
+    let fetcher = Fetcher::new(egress.clone(), limits, tokens).in_folder(folder);
     let pipeline_config = PipelineConfig {
         model: config.model.clone(),
         max_output_tokens: config.max_output_tokens,
