@@ -100,6 +100,13 @@ impl TestRepository {
         index.iter().map(show).collect()
     }
 
+    /// What the real `git` prints between two trees.
+    pub(super) fn binary_diff(&self, old: Oid, new: Oid) -> Vec<u8> {
+        let trees = [old.to_string(), new.to_string()];
+        let printed = self.git(&["diff-tree", "-p", "--binary", "--full-index", &trees[0], &trees[1]], b"");
+        format!("{}\n\n", printed.expect("a diff")).into_bytes()
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }
