@@ -114,7 +114,7 @@ impl EditedTree {
             path: path.clone(),
             position: None,
             applied_before: self.touched.get(path).map_or(0, |touched| touched.edits),
-            refusal,
+            refusal: Box::new(refusal),
         })
     }
 
@@ -208,8 +208,8 @@ impl EditedTree {
         };
         guard::check_result(&state.bytes)?;
         self.put(path, state, Some(Lineage::none()))?;
-        let context = applied::context(&content, 0, lines(&content).len());
-        Ok(Applied { path: path.clone(), rung: MatchRung::Whole, line: 1, count: 1, context, notes })
+        let shown = applied::context(&content, 0, lines(&content).len());
+        Ok(Applied { path: path.clone(), rung: MatchRung::Whole, line: 1, count: 1, context: shown, notes })
     }
 
     fn delete(&mut self, requested: &RepoPath) -> Result<Applied, Refusal> {

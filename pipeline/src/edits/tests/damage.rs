@@ -17,7 +17,7 @@ fn path(text: &str) -> RepoPath {
 
 /// A patch with everything: two hunks, a rename, a new file, a deletion, binary content and a missing final newline.
 fn patch() -> (Vec<u8>, Files, Files) {
-    let long: String = (1..=40).map(|line| format!("line {line}\n")).collect();
+    let long = (1..=40).map(|line| format!("line {line}")).collect::<Vec<_>>().join("\n") + "\n";
     let files = BTreeMap::from([
         ("long.txt".to_owned(), Content::File(long.clone().into_bytes())),
         ("end.txt".to_owned(), Content::File(b"one\ntwo".to_vec())),
