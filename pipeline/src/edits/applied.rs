@@ -64,7 +64,7 @@ impl fmt::Display for Applied {
             (MatchRung::Whole, _) => write!(f, "ok: {}", self.path)?,
             (rung, 1) => write!(f, "ok: {} line {} (match: {rung})", self.path, self.line)?,
             (rung, count) => {
-                write!(f, "ok: {} in {count} places, first at line {} (match: {rung})", self.path, self.line)?
+                write!(f, "ok: {} in {count} places, first at line {} (match: {rung})", self.path, self.line)?;
             }
         }
         for note in self.notes.iter().filter(|note| **note != Note::AlreadyApplied) {

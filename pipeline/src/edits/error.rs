@@ -17,7 +17,7 @@ pub(crate) struct EditError {
     /// Edits of the same file that were applied before.
     pub(crate) applied_before: usize,
     /// Why.
-    pub(crate) refusal: Refusal,
+    pub(crate) refusal: Box<Refusal>,
 }
 
 impl EditError {

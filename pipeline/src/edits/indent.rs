@@ -71,15 +71,27 @@ impl Shift {
     }
 }
 
-/// Whether both texts start at the same indentation, and share it where they share a line.
+/// Whether both texts start at the same indentation, and share it wherever a line is in each of them equally often.
 fn is_written_alike(old: &[&str], new: &[&str]) -> bool {
-    let first = |lines: &[&str]| lines.iter().find(|line| !line.trim().is_empty()).map(|line| indent(line).to_owned());
-    let Some(new_first) = first(new) else { return true };
-    let shared = new.iter().filter(|line| !line.trim().is_empty()).find_map(|line| {
-        let twin = old.iter().find(|old| old.trim() == line.trim())?;
-        Some(old.contains(line) || indent(twin) == indent(line))
-    });
-    first(old) == Some(new_first) && shared != Some(false)
+    let (old, new) = (indents(old), indents(new));
+    let Some((first, _)) = new.first() else { return true };
+    let starts_alike = old.first().is_some_and(|(old_first, _)| old_first == first);
+    starts_alike
+        && new.iter().all(|(_, text)| {
+            let (before, after) = (indents_of(&old, text), indents_of(&new, text));
+            before.len() != after.len() || before == after
+        })
+}
+
+/// The lines that are not blank, split after their indentation.
+fn indents<'a>(lines: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let lines = lines.iter().filter(|line| !line.trim().is_empty());
+    lines.map(|line| (indent(line), line.trim())).collect()
+}
+
+/// The indentations of the lines with this text, in order.
+fn indents_of<'a>(lines: &[(&'a str, &'a str)], text: &str) -> Vec<&'a str> {
+    lines.iter().filter(|(_, line)| *line == text).map(|(indent, _)| *indent).collect()
 }
 
 fn indent(line: &str) -> &str {

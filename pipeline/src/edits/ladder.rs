@@ -86,11 +86,13 @@ pub(super) enum Miss {
     JoinsLine(usize),
 }
 
+/// One rung, or a few that share their work: looks for `old` in a file to put `new` there.
+type Find = fn(file: &str, old: &str, new: &str) -> Result<Found, Miss>;
+
 /// Climbs the ladder. All three texts are as shown ([`crate::text::as_shown`]); `old` is not blank.
 pub(super) fn climb(file: &str, old: &str, new: &str) -> Result<Found, Miss> {
-    let rungs: [fn(&str, &str, &str) -> Result<Found, Miss>; 4] =
-        [exact::find, windows::find, unescape::find, elision::find];
-    for find in rungs {
+    const RUNGS: [Find; 4] = [exact::find, windows::find, unescape::find, elision::find];
+    for find in RUNGS {
         match find(file, old, new) {
             Err(Miss::Nowhere) => {}
             decided => return decided,
@@ -132,5 +134,5 @@ fn new_lines<'a>(old: &str, new: &'a str) -> Vec<&'a str> {
 
 /// The line (from 0) in which an offset lies.
 pub(super) fn line_at(file: &str, offset: usize) -> usize {
-    file.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count()
+    file[..offset].matches('\n').count()
 }

@@ -1,6 +1,7 @@
 //! From the edited files to a diff with its proof.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use domain::{FileChange, FileChangeKind, Receipt, RepoPath};
 use git2::{Delta, Diff, DiffFindOptions, DiffFormat, DiffLineType, DiffOptions, Oid, Repository};
@@ -140,23 +141,37 @@ fn file_changes(diff: &Diff<'_>) -> Result<Vec<FileChange>, git2::Error> {
             Delta::Renamed => FileChangeKind::Renamed,
             _ => FileChangeKind::Modified,
         };
-        let Some(path) = new.or_else(|| old.clone()) else { continue };
+        let Some(new_path) = new.or_else(|| old.clone()) else { continue };
         let (_, additions, deletions) = match git2::Patch::from_diff(diff, index)? {
-            Some(patch) => patch.line_stats()?,
+            Some(lines) => lines.line_stats()?,
             None => (0, 0, 0),
         };
         files.push(FileChange {
             old_path: old.filter(|_| kind == FileChangeKind::Renamed),
-            path,
+            path: new_path,
             kind,
             additions: additions as u64,
             deletions: deletions as u64,
         });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    // A link that became a file is printed as gone and new; to a reader it is one file that changed.
+    files.dedup_by(|second, first| {
+        let is_same = first.path == second.path;
+        if is_same {
+            first.kind = FileChangeKind::Modified;
+            first.additions += second.additions;
+            first.deletions += second.deletions;
+        }
+        is_same
+    });
     Ok(files)
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

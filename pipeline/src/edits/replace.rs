@@ -60,15 +60,15 @@ pub(super) fn replace(target: Target<'_>, asked: Replacement<'_>) -> Result<Repl
         return replace_everywhere(target, &old, &new);
     }
     let miss = match ladder::climb(target.now, &old, &new) {
-        Ok(found) => return carry_out(target, found, Vec::new()),
+        Ok(found) => return carry_out(target, &found, Vec::new()),
         Err(miss) => miss,
     };
     if let Some(found) = find_in_base(target, &old, &new) {
-        return carry_out(target, found, vec![Note::FoundInBase]);
+        return carry_out(target, &found, vec![Note::FoundInBase]);
     }
     if miss == Miss::Nowhere {
         if let Some((found, note)) = find_despite_slips(target, &old, &new) {
-            return carry_out(target, found, vec![note]);
+            return carry_out(target, &found, vec![note]);
         }
         if let Some(line) = line_of_earlier_result(target, &new) {
             return Ok(repeat(target, line));
@@ -88,10 +88,10 @@ fn replace_everywhere(target: Target<'_>, old: &str, new: &str) -> Result<Replac
             None => Err(explain(Miss::Nowhere, target.now, old, new)),
         };
     }
-    carry_out(target, Found { rung: MatchRung::Exact, splices }, Vec::new())
+    carry_out(target, &Found { rung: MatchRung::Exact, splices }, Vec::new())
 }
 
-fn carry_out(target: Target<'_>, found: Found, notes: Vec<Note>) -> Result<Replaced, Refusal> {
+fn carry_out(target: Target<'_>, found: &Found, notes: Vec<Note>) -> Result<Replaced, Refusal> {
     let shown = ladder::splice(target.now, &found.splices);
     if shown == target.now {
         return Err(Refusal::NoChange);

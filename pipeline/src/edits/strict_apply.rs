@@ -102,28 +102,28 @@ fn patched(patch: &FilePatch<'_>, files: &BTreeMap<RepoPath, File>) -> Result<Op
     let empty = File { mode: FileMode::Regular, bytes: Vec::new() };
     let before = match &patch.old {
         Some(side) => {
-            let file = files.get(&side.path).ok_or_else(|| problem(&side.path, "it does not exist"))?;
-            check(side, file)?;
-            file
+            let found = files.get(&side.path).ok_or_else(|| problem(&side.path, "it does not exist"))?;
+            check(side, found)?;
+            found
         }
         None => &empty,
     };
-    let path = patch.path();
+    let name = patch.path();
     let bytes = match &patch.body {
         Body::Unchanged => before.bytes.clone(),
         Body::Text(hunks) => {
-            hunk::apply(hunks, &before.bytes).map_err(|hunk| PatchError::Hunk { path: path.clone(), hunk: hunk + 1 })?
+            hunk::apply(hunks, &before.bytes).map_err(|hunk| PatchError::Hunk { path: name.clone(), hunk: hunk + 1 })?
         }
         Body::Binary { forward, .. } => {
-            forward.apply(&before.bytes).ok_or_else(|| problem(path, "its binary patch is damaged"))?
+            forward.apply(&before.bytes).ok_or_else(|| problem(name, "its binary patch is damaged"))?
         }
     };
     let Some(side) = &patch.new else {
-        return if bytes.is_empty() { Ok(None) } else { Err(problem(path, "it is deleted but not empty")) };
+        return if bytes.is_empty() { Ok(None) } else { Err(problem(name, "it is deleted but not empty")) };
     };
-    let file = File { mode: side.mode.unwrap_or(before.mode), bytes };
-    check(side, &file)?;
-    Ok(Some((side.path.clone(), file)))
+    let after = File { mode: side.mode.unwrap_or(before.mode), bytes };
+    check(side, &after)?;
+    Ok(Some((side.path.clone(), after)))
 }
 
 /// Whether a file has the mode and the id that the patch gives it.

@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_long_file_is_not_written_anew_for_a_small_change() {
-        let long: String = (0..500).map(|n| format!("line {n}\n")).collect();
+        let long = (0..500).map(|n| n.to_string()).collect::<Vec<_>>().join("\n");
         let changed = |count: usize| -> String {
             long.lines()
                 .enumerate()

@@ -4,6 +4,7 @@
 //! reading. What a byte is and where it stands is remembered beside the text, so a file that holds `�E9` as ordinary
 //! characters is not mistaken for one that holds the byte.
 
+use std::fmt::Write;
 use std::ops::Range;
 
 /// Length of a name in UTF-8: the replacement character and two digits.
@@ -38,7 +39,8 @@ impl Escapes {
 
     fn push(&mut self, byte: u8, shown: &mut String) {
         self.0.push(Escape { at: shown.len(), byte });
-        shown.push_str(&format!("\u{FFFD}{byte:02X}"));
+        // Writing to a string cannot fail.
+        let _ = write!(shown, "\u{FFFD}{byte:02X}");
     }
 
     /// The bytes of `line`, which stands in for the line of `shown` at `place`. The bytes behind the names at the

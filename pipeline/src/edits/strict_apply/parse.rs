@@ -112,6 +112,7 @@ struct Header<'a> {
     deleted: Option<FileMode>,
     rename_from: Option<&'a [u8]>,
     rename_to: Option<&'a [u8]>,
+    similarity: Option<&'a [u8]>,
     ids: Option<(Oid, Oid)>,
 }
 
@@ -154,7 +155,9 @@ fn parse_header<'a>(lines: &mut Lines<'a>) -> Result<Header<'a>, PatchError> {
             if mode.is_some() {
                 (header.old_mode, header.new_mode) = (mode, mode);
             }
-        } else if lines.take_after(b"similarity index ").is_none() {
+        } else if let Some(text) = lines.take_after(b"similarity index ") {
+            header.similarity = Some(text);
+        } else {
             return Ok(header);
         }
     }
@@ -163,8 +166,11 @@ fn parse_header<'a>(lines: &mut Lines<'a>) -> Result<Header<'a>, PatchError> {
 /// The file before and after, or nothing when the header contradicts itself.
 fn sides(header: &Header<'_>) -> Option<(Option<Side>, Option<Side>)> {
     let (old_path, new_path) = match (header.rename_from, header.rename_to) {
-        (Some(from), Some(to)) => (path::parse(from, "")?, path::parse(to, "")?),
-        (None, None) => {
+        // A rename has ids exactly if it also changes the content: so none that lost its hunks passes for a plain one.
+        (Some(from), Some(to)) if header.similarity.map(|text| text == b"100%") == Some(header.ids.is_none()) => {
+            (path::parse(from, "")?, path::parse(to, "")?)
+        }
+        (None, None) if header.similarity.is_none() => {
             let path = path::parse_pair(header.names)?;
             (path.clone(), path)
         }

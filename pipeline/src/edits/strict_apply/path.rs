@@ -15,7 +15,7 @@ pub(super) fn parse(text: &[u8], prefix: &str) -> Option<RepoPath> {
 /// Splits `a/<path> b/<path>` where both are the same path, as in every header but a rename's.
 pub(super) fn parse_pair(text: &[u8]) -> Option<RepoPath> {
     let middle = text.len() / 2;
-    if text.len() % 2 == 0 || text.get(middle) != Some(&b' ') {
+    if text.len().is_multiple_of(2) || text.get(middle) != Some(&b' ') {
         return None;
     }
     let old = parse(&text[..middle], "a/")?;

@@ -207,7 +207,10 @@ fn edit(tree: &EditedTree, action: &Action) -> Option<Edit> {
     let existing: Vec<&RepoPath> = tree.paths().collect();
     let pick = |index: &Index| if existing.is_empty() { None } else { Some((*index.get(&existing)).clone()) };
     let any_path = |index: &Index| RepoPath::parse(PATHS[index.index(PATHS.len())]).expect("valid");
-    let join = |lines: &[Vec<u8>]| lines.iter().map(|line| format!("{}\n", String::from_utf8_lossy(line))).collect();
+    let join = |lines: &[Vec<u8>]| {
+        let bytes: Vec<u8> = lines.iter().flat_map(|line| line.iter().chain(b"\n")).copied().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
     Some(match action {
         Action::Lines { file, from, count, new } => {
             let path = pick(file)?;

@@ -100,6 +100,13 @@ impl TestRepository {
         index.iter().map(show).collect()
     }
 
+    /// What the real `git` prints between two trees.
+    pub(super) fn binary_diff(&self, old: Oid, new: Oid) -> Vec<u8> {
+        let trees = [old.to_string(), new.to_string()];
+        let printed = self.git(&["diff-tree", "-p", "--binary", "--full-index", &trees[0], &trees[1]], b"");
+        format!("{}\n\n", printed.expect("a diff")).into_bytes()
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -130,7 +137,8 @@ impl TestRepository {
             .stderr(Stdio::piped())
             .spawn()
             .expect("git is installed");
-        child.stdin.take().expect("piped").write_all(input).map_err(|error| error.to_string())?;
+        // A git that refuses the patch may not read all of it; what it says comes below.
+        let _ = child.stdin.take().expect("piped").write_all(input);
         let output = child.wait_with_output().map_err(|error| error.to_string())?;
         if !output.status.success() {
             return Err(format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)));

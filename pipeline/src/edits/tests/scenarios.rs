@@ -63,7 +63,8 @@ fn run(folder: &Path) -> Outcome {
         let edit = match serde_json::from_value::<Edit>(edit.clone()) {
             Ok(edit) => edit,
             Err(error) => {
-                outcome.errors.push_str(&format!("{error}\n"));
+                outcome.errors += &error.to_string();
+                outcome.errors.push('\n');
                 continue;
             }
         };
@@ -75,7 +76,8 @@ fn run(folder: &Path) -> Outcome {
             }
             Err(error) => {
                 assert_eq!(*by, None, "{name}: {error}");
-                outcome.errors.push_str(&format!("{}\n", error.numbered(position + 1, edits.len())));
+                outcome.errors += &error.numbered(position + 1, edits.len()).to_string();
+                outcome.errors.push('\n');
             }
         }
     }

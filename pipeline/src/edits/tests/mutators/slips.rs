@@ -64,7 +64,7 @@ pub(super) const SLIPS: [Slip; 30] = [
         Some((numbered(&edit.old, edit.first_line + 1), numbered(&edit.new, edit.first_line + 1)))
     }),
     slip("closing tag leaked", |edit, _| both(edit, |text| format!("{text}</parameter>\n</invoke>"))),
-    slip("last line cut in old", |edit, dice| cut(edit, dice)),
+    slip("last line cut in old", cut),
     slip("stale text", |edit, dice| old_only(edit, |old| spoil_a_line(old, dice, |line| line.replacen('e', "i", 1)))),
 ];
 

@@ -84,7 +84,7 @@ fn a_block_that_is_there_twice_is_refused() {
         let base = repository.commit(&BTreeMap::from([(edit.path.to_owned(), Content::File(doubled.into_bytes()))]));
         let refused = EditedTree::new(base).apply(&replacement(&path(&edit), &edit.old, &edit.new));
         let refusal = refused.expect_err("twice there").refusal;
-        assert!(matches!(refusal, Refusal::Ambiguous { .. }), "{refusal:?}");
+        assert!(matches!(*refusal, Refusal::Ambiguous { .. }), "{refusal:?}");
     }
 }
 
@@ -104,6 +104,6 @@ fn an_edit_without_effect_is_refused() {
     let Corpus { base, _repository } = Corpus::new();
     for edit in edits() {
         let refused = EditedTree::new(base.clone()).apply(&replacement(&path(&edit), &edit.old, &edit.old));
-        assert_eq!(refused.expect_err("no effect").refusal, Refusal::NoChange);
+        assert_eq!(*refused.expect_err("no effect").refusal, Refusal::NoChange);
     }
 }
