@@ -31,7 +31,7 @@ const PROMPT: &str = "Some totals are a cent or more too low: three packs of gum
                       receipt and in the report. Find out why and fix it wherever it happens.";
 
 /// Longest wait for an answer while a recording is made.
-const LONGEST_ANSWER: Duration = Duration::from_mins(60);
+const LONGEST_ANSWER: Duration = Duration::from_hours(1);
 
 /// The repository that the demo changes: a small till program that loses cents.
 #[derive(RustEmbed)]
@@ -54,7 +54,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     git.add("till", &sample())?;
     let claude = claude(args.record.as_deref()).await?;
 
-    let config = config(folder.path(), &claude.url())?;
+    let config = config(folder.path(), claude.url())?;
     let jobs: Jobs = wiring::jobs(&config).await?;
     jobs.migrate().await?;
     let listener = TcpListener::bind(config.listen).await?;
@@ -107,13 +107,13 @@ async fn claude(record: Option<&Path>) -> anyhow::Result<ClaudeServer> {
 }
 
 /// A configuration of its own: the demo neither reads nor touches the user's.
-fn config(folder: &Path, claude_url: &str) -> anyhow::Result<Config> {
+fn config(folder: &Path, claude_url: String) -> anyhow::Result<Config> {
     let mut config = Config::defaults()?;
     config.listen = ([127, 0, 0, 1], 0).into();
     config.data_dir = folder.join("data");
     config.egress_allow = vec!["127.0.0.0/8".to_owned()];
     config.allow_plain_http = true;
     config.anthropic_api_key = "demo".to_owned();
-    claude_url.clone_into(&mut config.anthropic_base_url);
+    config.anthropic_base_url = claude_url;
     Ok(config)
 }

@@ -57,7 +57,7 @@ pub(crate) struct ToolResult {
 
 impl<'a> Conversation<'a> {
     /// Opens a pass: the sheet, marked for the cache, then what the pass asks.
-    pub(crate) fn open(run: &'a Run, stage: StageKey, ends_with: &'static str, sheet: &Sheet, text: String) -> Self {
+    pub(crate) fn open(run: &'a Run, stage: StageKey, ends_with: &'static str, sheet: &Sheet, text: &str) -> Self {
         let request = Request {
             model: run.model.id.clone(),
             effort: run.spec.effort,
@@ -161,6 +161,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn append(&mut self, content: Vec<Value>) {
+        let content = Value::Array(content);
         self.request.messages.push(json!({"role": "assistant", "content": content}));
     }
 }

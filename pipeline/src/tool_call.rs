@@ -231,7 +231,9 @@ mod tests {
     use super::*;
 
     fn read(name: &str, input: Value) -> Result<ToolCall, String> {
-        ToolUse::read(&json!({"type": "tool_use", "id": "toolu_1", "name": name, "input": input})).expect("a call").call
+        let mut block = json!({"type": "tool_use", "id": "toolu_1", "name": name});
+        block["input"] = input;
+        ToolUse::read(&block).expect("a call").call
     }
 
     #[test]

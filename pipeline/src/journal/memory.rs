@@ -57,8 +57,8 @@ impl Journal for MemoryJournal {
         request_sha256: &'a str,
     ) -> BoxFuture<'a, Result<Option<Value>, JournalError>> {
         let state = self.state();
-        let mut calls = state.calls.values();
-        let found = calls.find_map(|(asked, record)| {
+        let mut all = state.calls.values();
+        let found = all.find_map(|(asked, record)| {
             let is_it = asked.stage == *stage && asked.turn == turn && asked.request_sha256 == request_sha256;
             record.as_ref().filter(|_| is_it)?.response.clone()
         });

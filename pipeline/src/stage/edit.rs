@@ -47,7 +47,7 @@ pub(crate) async fn ask(run: &Run, key: StageKey, sheet: &Sheet, plan: &SubmitPl
     let tree = EditedTree::new(run.snapshot.clone());
     let focus = focus::planned(&tree, sheet, &plan.relevant_paths());
     let text = render(Template::Edit, json!({"task": run.spec.prompt, "plan": plan.text(), "focus": focus.text}));
-    let conversation = Conversation::open(run, key, ENDS_WITH, sheet, text);
+    let conversation = Conversation::open(run, key, ENDS_WITH, sheet, &text);
     let pass = EditPass::new(run, tree, sheet, focus.paths);
     let set = pass.carry_out(conversation, NoEdits::NeedAReason).await?;
     Ok(set)

@@ -38,7 +38,7 @@ enum Miss {
 
 pub(crate) async fn ask(run: &Run, key: StageKey, sheet: &Sheet) -> Result<Plan, PipelineError> {
     let text = render(Template::Plan, json!({"task": run.spec.prompt}));
-    let mut conversation = Conversation::open(run, key, "`submit_plan` or `no_change`", sheet, text);
+    let mut conversation = Conversation::open(run, key, "`submit_plan` or `no_change`", sheet, &text);
     let (mut returns, mut challenged) = (0, false);
     while let Some(turn) = conversation.next().await? {
         let mut results = Vec::new();

@@ -36,6 +36,6 @@ pub(crate) async fn ask(
             "unmet_acceptance": review.unmet_acceptance,
         }),
     );
-    let conversation = Conversation::open(run, key, "`submit_edits`", sheet, text);
+    let conversation = Conversation::open(run, key, "`submit_edits`", sheet, &text);
     EditPass::new(run, draft.tree.clone(), sheet, after.paths).carry_out(conversation, NoEdits::AreFine).await
 }

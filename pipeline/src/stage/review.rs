@@ -53,7 +53,7 @@ pub(crate) async fn ask(
             "checks": draft.report.to_string(),
         }),
     );
-    let mut conversation = Conversation::open(run, key, "`submit_review`", sheet, text);
+    let mut conversation = Conversation::open(run, key, "`submit_review`", sheet, &text);
     while let Some(turn) = conversation.next().await? {
         let submitted = turn.calls.iter().find_map(|call| match &call.call {
             Ok(ToolCall::SubmitReview(review)) => Some(review),
