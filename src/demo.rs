@@ -113,7 +113,7 @@ fn config(folder: &Path, claude_url: String) -> anyhow::Result<Config> {
     config.data_dir = folder.join("data");
     config.egress_allow = vec!["127.0.0.0/8".to_owned()];
     config.allow_plain_http = true;
-    config.anthropic_api_key = "demo".to_owned();
+    "demo".clone_into(&mut config.anthropic_api_key);
     config.anthropic_base_url = claude_url;
     Ok(config)
 }

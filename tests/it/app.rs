@@ -117,6 +117,11 @@ impl Server {
         tokio::time::timeout(PATIENCE, polls).await.expect("the job ends")
     }
 
+    /// The process, while it runs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().expect("running")
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
@@ -124,7 +129,7 @@ impl Server {
 
     /// SIGTERM, and the wait for the end.
     pub(crate) async fn terminate(mut self) {
-        let pid = self.child.id().expect("running").to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         assert!(sent.success());
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("waited");

@@ -56,9 +56,8 @@ impl Journal for MemoryJournal {
         turn: u32,
         request_sha256: &'a str,
     ) -> BoxFuture<'a, Result<Option<Value>, JournalError>> {
-        let state = self.state();
-        let mut all = state.calls.values();
-        let found = all.find_map(|(asked, record)| {
+        let memory = self.state();
+        let found = memory.calls.values().find_map(|(asked, record)| {
             let is_it = asked.stage == *stage && asked.turn == turn && asked.request_sha256 == request_sha256;
             record.as_ref().filter(|_| is_it)?.response.clone()
         });
