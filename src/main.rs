@@ -1,1 +1,54 @@
-fn main() {}
+//! tinygen: a Git repository and a prompt in, a unified diff out.
+//!
+//! This binary reads the command line and the configuration and starts what was asked for. How a job goes is told by
+//! `docs/ARCHITECTURE.md`.
+
+mod cli;
+mod config;
+mod demo;
+mod progress;
+mod run;
+mod serve;
+mod telemetry;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::config::{Config, DEFAULTS};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli.command).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn start(command: Command) -> anyhow::Result<ExitCode> {
+    if matches!(command, Command::Config) {
+        print!("{DEFAULTS}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load()?;
+    // Progress lines tell the story of a single run; logs would only repeat it.
+    let is_interactive = matches!(command, Command::Run(_) | Command::Demo(_));
+    let filter = if is_interactive && config.log == "info" { "error" } else { &config.log };
+    telemetry::start(filter, config.log_format)?;
+    match command {
+        Command::Run(args) => run::run(&config, args).await,
+        Command::Serve => serve::serve(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Migrate => {
+            wiring::jobs(&config).await?.migrate().await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,1 +1,19 @@
-//! api
+//! The HTTP API: takes jobs, shows where they stand, hands out their diffs.
+//!
+//! [`router`] is the whole API over a [`ApiState`]; [`serve`] puts it on a listener. Each route is one file of
+//! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
+//! problem details (RFC 9457) and the request's id.
+
+mod cross_origin;
+mod error;
+mod json_body;
+mod observe;
+mod path_of;
+mod routes;
+mod server;
+mod state;
+pub mod wire;
+
+pub use routes::router;
+pub use server::serve;
+pub use state::ApiState;

@@ -13,22 +13,16 @@ use crate::ParseNameError;
 pub enum Strategy {
     /// Everything at once, in one document of paths and contents.
     Sheet,
-    /// One file after the other, over a reference sheet of cards.
-    Walk,
-    /// By search and read tools, implementations hidden until asked for.
-    Search,
 }
 
 impl Strategy {
     /// Every strategy, from the smallest repository to the largest.
-    pub const ALL: [Self; 3] = [Self::Sheet, Self::Walk, Self::Search];
+    pub const ALL: [Self; 1] = [Self::Sheet];
 
     /// The name used in SQL, JSON and logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sheet => "sheet",
-            Self::Walk => "walk",
-            Self::Search => "search",
         }
     }
 }

@@ -9,6 +9,7 @@ mod call;
 mod cancel;
 mod claim;
 mod event;
+mod expire;
 mod finish;
 mod job;
 mod rows;

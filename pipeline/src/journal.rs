@@ -1,14 +1,21 @@
 //! What the pipeline sees of storage.
 
+mod memory;
+
 use domain::{CallRecord, CallReservation, Cost, StageKey, StageRecord};
 use futures::future::BoxFuture;
 use serde_json::Value;
+
+pub use memory::MemoryJournal;
 
 /// The memory of one job: the outputs of its stages and its calls to the model.
 ///
 /// Everything here outlives the process: a job that starts again loads what is there and pays for nothing twice. An
 /// implementation fences each write by the attempt's lease, so a worker that lost its job cannot write.
 pub trait Journal: Send + Sync {
+    /// Notes that work on a stage begins.
+    fn start_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>>;
+
     /// The stored record of a stage, if the stage was ever finished.
     fn load_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<Option<StageRecord>, JournalError>>;
 

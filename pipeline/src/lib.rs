@@ -2,14 +2,29 @@
 //!
 //! [`Pipeline::run`] reads a repository at one commit, lets a model work on it in several passes and computes the diff
 //! from the edits the model asked for. It knows nothing of SQL, queues or HTTP servers: what it must remember goes
-//! through a [`Journal`], what it asks goes through a [`LanguageModel`], and all its traffic through `egress`.
+//! through a [`Journal`], what it asks goes through a [`llm::LanguageModel`], and all its traffic through `egress`.
 
+mod call;
 mod checks;
+mod conversation;
+mod draft;
 mod edits;
+mod error;
+mod evidence;
+mod focus;
 mod journal;
 pub mod llm;
+mod pipeline;
 pub mod repo;
+mod run;
 mod sheet;
+mod stage;
+mod strategy;
+mod template;
 mod text;
+mod tool_call;
 
-pub use journal::{Journal, JournalError};
+pub use error::PipelineError;
+pub use journal::{Journal, JournalError, MemoryJournal};
+pub use pipeline::{Pipeline, PipelineConfig, Progress, ProgressEvent};
+pub use sheet::{Calibration, Sheet, SheetLimits, TokenCounts};

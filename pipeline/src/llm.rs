@@ -1,11 +1,29 @@
 //! The model: what is asked, what comes back, and how it can fail.
+//!
+//! [`LanguageModel`] is the boundary; [`Anthropic`] is the one that speaks the Messages API of Claude. A call is made
+//! once and never repeated here: the caller puts money aside before each attempt and asks [`Backoff`] whether and when
+//! to try again.
 
-use std::time::Duration;
-
-use domain::{Effort, TokenUsage};
+use domain::TokenUsage;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+mod answer;
+mod anthropic;
+mod classify;
+mod config;
+mod error;
+mod models;
+mod request;
+mod retry;
+
+pub use anthropic::Anthropic;
+pub use config::{AnthropicConfig, ConfigError, Credentials};
+pub use error::{LlmError, LlmFailure, ServiceError};
+pub use models::{LongPromptPrices, ModelInfo, ModelTable, ModelTableError, Prices, ThinkingType};
+pub use request::Request;
+pub use retry::{Backoff, RetryPolicy};
 
 /// A service that answers [`Request`]s.
 pub trait LanguageModel: Send + Sync {
@@ -23,32 +41,21 @@ pub trait LanguageModel: Send + Sync {
     ) -> BoxFuture<'a, Result<Response, LlmFailure>>;
 }
 
-/// One request: the parts of a Messages API body that differ between requests.
-#[derive(Debug, Clone)]
-pub struct Request {
-    /// Model id.
-    pub model: String,
-    /// The model's default when absent.
-    pub effort: Option<Effort>,
-    /// Bound on the output, thinking included.
-    pub max_tokens: u32,
-    /// System text.
-    pub system: String,
-    /// Tool definitions, as sent.
-    pub tools: Value,
-    /// The conversation, as sent. Append-only: a model's turn goes back byte for byte.
-    pub messages: Vec<Value>,
-}
-
 /// A complete answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     /// The service's id of the message.
     pub id: String,
+    /// The service's id of the request, for its support.
+    #[serde(default)]
+    pub request_id: Option<String>,
     /// The model that answered.
     pub model: String,
-    /// Content blocks, raw: they are sent back unchanged.
+    /// Content blocks, raw: they are sent back unchanged. A tool call that was cut is not among them.
     pub content: Vec<Value>,
+    /// The tool whose call was cut, when the answer ended inside one.
+    #[serde(default)]
+    pub cut_tool: Option<String>,
     /// Why the model stopped.
     pub stop_reason: StopReason,
     /// What was used.
@@ -77,6 +84,27 @@ pub enum StopReason {
     Other(String),
 }
 
+impl StopReason {
+    /// The name as the service writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::EndTurn => "end_turn",
+            Self::ToolUse => "tool_use",
+            Self::MaxTokens => "max_tokens",
+            Self::StopSequence => "stop_sequence",
+            Self::PauseTurn => "pause_turn",
+            Self::Refusal(_) => "refusal",
+            Self::ModelContextWindowExceeded => "model_context_window_exceeded",
+            Self::Other(name) => name,
+        }
+    }
+
+    /// Whether the answer may have ended in the middle of a block.
+    pub fn cuts_the_answer(&self) -> bool {
+        matches!(self, Self::MaxTokens | Self::ModelContextWindowExceeded | Self::Refusal(_))
+    }
+}
+
 /// Tokens as the service bills them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -89,43 +117,10 @@ pub struct Usage {
 /// A piece of an answer that is still growing.
 #[derive(Debug, Clone, Copy)]
 pub enum Delta<'a> {
-    /// The service has begun to answer; what is known of the usage.
+    /// The service has begun to answer; what is known of the usage. From now on its cache entries can be read.
     Started(Usage),
     /// Visible text.
     Text(&'a str),
     /// A part of a tool call's input, as JSON text.
     ToolInput(&'a str),
-}
-
-/// Facts about a model.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelInfo {
-    /// Model id.
-    pub id: String,
-    /// Largest prompt plus answer, in tokens.
-    pub context_window_tokens: u64,
-    /// Largest answer, in tokens, thinking included.
-    pub max_output_tokens: u32,
-}
-
-/// A call that failed, and what it used up to then.
-#[derive(Debug, thiserror::Error)]
-#[error("{error}")]
-pub struct LlmFailure {
-    /// What went wrong.
-    #[source]
-    pub error: LlmError,
-    /// What the service had reported when it broke off.
-    pub usage: Usage,
-}
-
-/// Why a model did not answer: one variant per reaction.
-#[derive(Debug, thiserror::Error)]
-pub enum LlmError {
-    /// 429: wait, then ask again.
-    #[error("the model service limits our rate")]
-    RateLimited {
-        /// How long the service asks us to wait.
-        retry_after: Option<Duration>,
-    },
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::{Failure, FailureCode, JobResult};
 use futures::FutureExt;
 use jobs::{ClaimedJob, Jobs, Requeued, StoreError};
+use pipeline::Progress;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, info_span, warn};
@@ -15,7 +16,6 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::config::WorkerConfig;
 use crate::heartbeat::{Heart, Stop};
 use crate::journal::LeaseJournal;
-use crate::notes::Notes;
 use crate::retry;
 use crate::work::{Work, WorkError};
 
@@ -52,20 +52,17 @@ impl Attempts {
         let start = Instant::now();
         // It beats until the end is written.
         let mut pulse = self.heart.keep(job.lease);
-        let notes = Notes::new(self.jobs.clone(), job.lease);
         // What is dropped stops: the work's stream to the model is closed at once.
         let end = tokio::select! {
             // A result that is there counts, whatever else happens at the same moment.
             biased;
-            end = self.work(&job, &notes) => end,
+            end = self.work(&job) => end,
             () = self.shutdown.cancelled() => End::ShuttingDown,
             stop = pulse.stopped() => match stop {
                 Stop::LeaseLost => End::LeaseLost,
                 Stop::CancelRequested => End::CancelRequested,
             },
             () = sleep(self.config.deadline) => deadline_exceeded(self.config.deadline),
-            // Returns when the lease is lost; the pulse may take a moment longer to find out.
-            () = notes.keep_writing() => End::LeaseLost,
         };
         match self.write_end(&job, &end).await {
             Ok(()) => {
@@ -77,9 +74,11 @@ impl Attempts {
         }
     }
 
-    async fn work(&self, job: &ClaimedJob, notes: &Arc<Notes>) -> End {
-        let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease, notes: notes.clone() };
-        let work = async { self.work.start(job.spec.clone(), Arc::new(journal), notes.progress()).await };
+    async fn work(&self, job: &ClaimedJob) -> End {
+        let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease };
+        // What a watcher sees is in the rows; the model's growing text is for those who watch in their own process.
+        let unwatched: Progress = Arc::new(|_| {});
+        let work = async { self.work.start(job.spec.clone(), Arc::new(journal), unwatched).await };
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(result)) => End::Succeeded(result),
             Ok(Err(WorkError::LeaseLost)) => End::LeaseLost,

@@ -1,7 +1,5 @@
 //! The pipeline's memory: the job's rows, under the attempt's lease.
 
-use std::sync::Arc;
-
 use domain::{CallRecord, CallReservation, Cost, StageKey, StageRecord};
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -9,26 +7,23 @@ use jobs::{Jobs, Lease, StoreError};
 use pipeline::{Journal, JournalError};
 use serde_json::Value;
 
-use crate::notes::Notes;
-
 /// The journal of one attempt.
 pub(crate) struct LeaseJournal {
     pub(crate) jobs: Jobs,
     pub(crate) lease: Lease,
-    pub(crate) notes: Arc<Notes>,
 }
 
 impl Journal for LeaseJournal {
+    fn start_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>> {
+        async { self.jobs.start_stage(&self.lease, key).await.map_err(journal_error) }.boxed()
+    }
+
     fn load_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<Option<StageRecord>, JournalError>> {
         async { self.jobs.load_stage(self.lease.job_id(), key).await.map_err(journal_error) }.boxed()
     }
 
     fn save_stage<'a>(&'a self, record: &'a StageRecord) -> BoxFuture<'a, Result<(), JournalError>> {
-        async {
-            self.notes.write_waiting().await.map_err(journal_error)?;
-            self.jobs.save_stage(&self.lease, record).await.map_err(journal_error)
-        }
-        .boxed()
+        async { self.jobs.save_stage(&self.lease, record).await.map_err(journal_error) }.boxed()
     }
 
     fn load_call<'a>(

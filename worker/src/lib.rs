@@ -7,7 +7,6 @@ mod attempt;
 mod config;
 mod heartbeat;
 mod journal;
-mod notes;
 mod queue;
 mod retry;
 mod sweep;

@@ -1,10 +1,15 @@
-//! A commit's files, listed by our own bounded walk and read from the object database.
+//! A commit's files: the list of them, and their contents from the object database.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::{CommitId, MAX_PATH_BYTES, RepoPath};
+use domain::{CommitId, RepoPath};
 use git2::{ObjectType, Oid, Repository};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::WalkError;
+use super::walk::Walk;
 
 /// Bounds on what a snapshot may hold. A repository beyond them is refused, whatever it is.
 #[derive(Debug, Clone, Copy)]
@@ -75,20 +80,6 @@ pub struct Entry {
     pub size: Option<u64>,
 }
 
-/// Why the files of a commit cannot be listed.
-#[derive(Debug, thiserror::Error)]
-pub enum WalkError {
-    /// More entries than [`SnapshotLimits::max_entries`].
-    #[error("the repository has more than {0} files and folders")]
-    TooManyEntries(usize),
-    /// More levels than [`SnapshotLimits::max_depth`].
-    #[error("the repository has folders more than {0} levels deep")]
-    TooDeep(usize),
-    /// Git cannot read its own objects.
-    #[error("the repository's objects cannot be read")]
-    Git(#[from] git2::Error),
-}
-
 /// Why a blob cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -115,8 +106,12 @@ pub enum ReadError {
 }
 
 /// The repository at one commit. Reading blocks: use it from blocking code.
+///
+/// When it was fetched, the folder of its object database goes away with it.
 pub struct Snapshot {
+    // Closed before the folder is removed: fields drop in this order.
     repository: Mutex<Repository>,
+    _folder: Option<TempDir>,
     limits: SnapshotLimits,
     commit: CommitId,
     tree: Oid,
@@ -133,15 +128,37 @@ impl Snapshot {
     /// # Errors
     /// [`WalkError`] when the commit is beyond the limits or cannot be read.
     pub fn open(repository: Repository, commit: Oid, limits: SnapshotLimits) -> Result<Self, WalkError> {
+        Self::list(repository, None, commit, limits, &CancellationToken::new())
+    }
+
+    /// As [`Snapshot::open`], for a repository in a temporary folder. The listing ends early when `stop` is cancelled.
+    pub(crate) fn open_in(
+        folder: TempDir,
+        repository: Repository,
+        commit: Oid,
+        limits: SnapshotLimits,
+        stop: &CancellationToken,
+    ) -> Result<Self, WalkError> {
+        Self::list(repository, Some(folder), commit, limits, stop)
+    }
+
+    fn list(
+        repository: Repository,
+        folder: Option<TempDir>,
+        commit: Oid,
+        limits: SnapshotLimits,
+        stop: &CancellationToken,
+    ) -> Result<Self, WalkError> {
         let tree = repository.find_commit(commit)?.tree_id();
-        let walk = Walk::run(&repository, tree, limits)?;
+        let (entries, unusable_entries) = Walk::run(&repository, tree, limits, stop)?;
         Ok(Self {
             repository: Mutex::new(repository),
+            _folder: folder,
             limits,
             commit: CommitId::parse(&commit.to_string()).expect("git prints 40 hexadecimal digits"),
             tree,
-            entries: walk.entries,
-            unusable_entries: walk.unusable,
+            entries,
+            unusable_entries,
         })
     }
 
@@ -189,50 +206,13 @@ impl Snapshot {
     }
 }
 
-/// An iterative walk: a hostile tree must not end on our stack.
-struct Walk {
-    entries: BTreeMap<RepoPath, Entry>,
-    unusable: usize,
-    seen: usize,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Walk {
-    fn run(repository: &Repository, root: Oid, limits: SnapshotLimits) -> Result<Self, WalkError> {
-        let odb = repository.odb()?;
-        let mut walk = Self { entries: BTreeMap::new(), unusable: 0, seen: 0 };
-        let mut folders = vec![(String::new(), root, 1_usize)];
-        while let Some((prefix, oid, depth)) = folders.pop() {
-            if depth > limits.max_depth {
-                return Err(WalkError::TooDeep(limits.max_depth));
-            }
-            for entry in &repository.find_tree(oid)? {
-                walk.seen += 1;
-                if walk.seen > limits.max_entries {
-                    return Err(WalkError::TooManyEntries(limits.max_entries));
-                }
-                let Some(path) = usable_path(&prefix, entry.name_bytes()) else {
-                    walk.unusable += 1;
-                    continue;
-                };
-                if entry.filemode_raw() == 0o040_000 {
-                    folders.push((format!("{path}/"), entry.id(), depth + 1));
-                } else if let Some(mode) = FileMode::from_bits(entry.filemode_raw()) {
-                    let header = if mode == FileMode::Submodule { None } else { odb.read_header(entry.id()).ok() };
-                    let size = header.filter(|(_, kind)| *kind == ObjectType::Blob).map(|(bytes, _)| bytes as u64);
-                    walk.entries.insert(path, Entry { mode, oid: entry.id(), size });
-                } else {
-                    walk.unusable += 1;
-                }
-            }
-        }
-        Ok(walk)
+    #[test]
+    fn threads_may_share_a_snapshot() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Snapshot>();
     }
-}
-
-fn usable_path(prefix: &str, name: &[u8]) -> Option<RepoPath> {
-    if prefix.len() + name.len() > MAX_PATH_BYTES || name.contains(&b'/') {
-        return None;
-    }
-    let name = std::str::from_utf8(name).ok()?;
-    RepoPath::parse(&format!("{prefix}{name}")).ok()
 }

@@ -1,0 +1,23 @@
+# Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
+
+.PHONY: demo test check nightly bench setup
+
+demo: setup ## the whole service at work on a sample repository: no key, no network
+	cargo run --release --locked --quiet -- demo
+
+test: setup ## every test
+	scripts/test
+
+check: setup ## formatting, lints and documentation, warnings as errors
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
+
+nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`
+	TINYGEN_PROPTEST_CASES=10000 scripts/test -p pipeline
+
+bench: setup ## the figures: fetch, sheet, store
+	cargo bench --locked --workspace
+
+setup:
+	@scripts/setup

@@ -1,0 +1,121 @@
+//! The body of a request, as JSON.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::{Path, Segment};
+use tokio::time::timeout;
+
+use crate::error::ApiError;
+use crate::wire::FieldError;
+
+/// Largest body of a request.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How much of a body that is too large is still read. A client that is refused while it sends sees a broken
+/// connection instead of the refusal.
+const MAX_DISCARDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest time for the whole body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The body of a request, read as JSON.
+///
+/// What starts with `{` is JSON whatever the content type says: `curl -d` without a header says it sends a form.
+pub(crate) struct JsonBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
+        let says_json = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
+            let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+            essence.eq_ignore_ascii_case(b"application/json")
+        });
+        let body = timeout(BODY_TIMEOUT, read(request.into_body())).await;
+        let bytes = body.map_err(|_| ApiError::BodyTimeout(BODY_TIMEOUT.as_secs()))??;
+        if !says_json && !bytes.trim_ascii_start().starts_with(b"{") {
+            return Err(ApiError::NotJson);
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
+    let mut chunks = body.into_data_stream();
+    let mut bytes = Vec::new();
+    let mut received = 0;
+    while received <= MAX_DISCARDED_BYTES
+        && let Some(chunk) = chunks.next().await
+    {
+        let chunk = chunk.map_err(|_| ApiError::MalformedJson("the body broke off".to_owned()))?;
+        received += chunk.len();
+        if received <= MAX_BODY_BYTES {
+            bytes.extend_from_slice(&chunk);
+        }
+    }
+    if received <= MAX_BODY_BYTES { Ok(bytes) } else { Err(ApiError::BodyTooLarge(MAX_BODY_BYTES)) }
+}
+
+/// Reads the syntax first and the meaning after it, so that the two kinds of mistakes get different answers.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| ApiError::MalformedJson(error.to_string()))?;
+    if !value.is_object() {
+        return Err(ApiError::Invalid(vec![FieldError::new("", "the body must be a JSON object")]));
+    }
+    serde_path_to_error::deserialize(value)
+        .map_err(|error| ApiError::Invalid(vec![FieldError::new(pointer(error.path()), error.inner())]))
+}
+
+/// The JSON pointer (RFC 6901) of a place in a body.
+fn pointer(path: &Path) -> String {
+    let token = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } | Segment::Enum { variant: key } => {
+            format!("/{}", key.replace('~', "~0").replace('/', "~1"))
+        }
+        Segment::Unknown => String::new(),
+    };
+    path.iter().map(token).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        #[expect(dead_code, reason = "only read by serde")]
+        lines: Vec<u32>,
+    }
+
+    fn first_pointer(body: &str) -> String {
+        match parse::<Order>(body.as_bytes()) {
+            Err(ApiError::Invalid(errors)) => errors[0].pointer.clone(),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn points_at_the_mistake() {
+        assert_eq!(first_pointer(r#"{"lines":[1,"2"]}"#), "/lines/1");
+        assert_eq!(first_pointer(r#"{"lines":[],"a/b~c":1}"#), "/a~1b~0c");
+        assert_eq!(first_pointer("[]"), "");
+    }
+
+    #[test]
+    fn broken_syntax_is_another_answer_than_wrong_meaning() {
+        for body in ["", "{", r#"{"lines":[]} x"#, &"[".repeat(10_000), "{\"lines\":\"\u{0}\"}"] {
+            assert!(matches!(parse::<Order>(body.as_bytes()), Err(ApiError::MalformedJson(_))), "{body}");
+        }
+        assert!(parse::<Order>(b"{\"lines\":[1]}").is_ok());
+    }
+}

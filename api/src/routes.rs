@@ -1,0 +1,81 @@
+//! Every route, and what is wrapped around all of them.
+
+mod create_job;
+mod get_diff;
+mod get_health;
+mod get_job;
+mod get_stage;
+
+use std::any::Any;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use domain::JobId;
+use jobs::Job;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::ApiState;
+use crate::cross_origin::refuse_cross_origin;
+use crate::error::ApiError;
+use crate::observe::observe;
+
+/// The whole API.
+pub fn router(state: ApiState) -> Router {
+    let routes = Router::new()
+        .route("/analyze", post(create_job::create_job))
+        .route("/analyze/", post(create_job::create_job))
+        .route("/jobs/{id}", get(get_job::get_job))
+        .route("/jobs/{id}/diff", get(get_diff::get_diff))
+        .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
+        .route("/healthz", get(get_health::get_liveness))
+        .route("/readyz", get(get_health::get_readiness));
+    wrap(routes).with_state(state)
+}
+
+/// Puts around the routes what every request goes through; the last layer is the first to see a request.
+fn wrap<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    routes
+        .fallback(async || ApiError::NotFound("there is no such address"))
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .layer(from_fn(refuse_cross_origin))
+        .layer(CatchPanicLayer::custom(answer_panic))
+        .layer(from_fn(observe))
+}
+
+/// The panic's message stays in the log: it may hold anything.
+#[expect(clippy::needless_pass_by_value, reason = "the signature the layer asks for")]
+fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref().copied());
+    tracing::error!(message = message.unwrap_or("(not a text)"), "A handler panicked");
+    ApiError::Panicked.into_response()
+}
+
+async fn find_job(state: &ApiState, id: JobId) -> Result<Job, ApiError> {
+    state.jobs.get(id).await?.ok_or(ApiError::NO_SUCH_JOB)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_a_problem_that_does_not_quote_it() {
+        let routes = Router::new().route("/bomb", get(async || -> () { panic!("the key is 123") }));
+        let request = Request::get("/bomb").header("x-request-id", "r-1").body(Body::empty()).expect("request");
+        let response = wrap(routes).oneshot(request).await.expect("infallible");
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = to_bytes(response.into_body(), 10_000).await.expect("body");
+        let problem: Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(problem["code"], "internal");
+        assert_eq!(problem["requestId"], "r-1");
+        assert!(!String::from_utf8_lossy(&body).contains("123"));
+    }
+}

@@ -1,0 +1,51 @@
+//! `GET /jobs/{id}`: where a job stands, with its stages, and its result or its failure.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use domain::JobId;
+use jobs::Job;
+
+use super::find_job;
+use crate::ApiState;
+use crate::error::ApiError;
+use crate::path_of::PathOf;
+use crate::wire::{JobBody, ResultBody, poll_after_seconds};
+
+/// Answers with the whole job, or with 304 when the client has this version of it; `Retry-After` says when to look
+/// again, until the job has ended.
+pub(crate) async fn get_job(
+    State(state): State<ApiState>,
+    PathOf(id): PathOf<JobId>,
+    request_headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let job = find_job(&state, id).await?;
+    let etag = format!("\"{}\"", job.version);
+    let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
+    let headers = (AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);
+    if is_known(&request_headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    let body = read_body(&state, &job).await?;
+    Ok((headers, Json(body)).into_response())
+}
+
+/// Reads what belongs to the job after the job itself: the body is then never older than its version says.
+async fn read_body(state: &ApiState, job: &Job) -> Result<JobBody, ApiError> {
+    let stages = state.jobs.stages(job.id).await?;
+    let result = match &job.result {
+        Some(result) => Some(ResultBody::from_result(result, &state.jobs.diff(job.id).await?.unwrap_or_default())),
+        None => None,
+    };
+    Ok(JobBody::new(job, &stages, result))
+}
+
+/// Whether the client already has what the tag names (RFC 9110 §13.1.2: compared weakly).
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}

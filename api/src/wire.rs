@@ -1,0 +1,17 @@
+//! What the API says, as JSON: the bodies that several routes, and the command line, have in common.
+
+mod job;
+mod problem;
+mod result;
+mod stage;
+mod timestamp;
+mod usage;
+
+pub(crate) use job::{AUTO, poll_after_seconds};
+pub use job::{JobBody, JobLinks, JobReceipt};
+pub(crate) use problem::FieldErrorKind;
+pub use problem::{FieldError, Problem};
+pub use result::{DiffEncoding, ResultBody};
+pub use stage::StageBody;
+pub use timestamp::Timestamp;
+pub use usage::UsageBody;

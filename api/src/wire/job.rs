@@ -1,0 +1,153 @@
+//! A job as the API shows it.
+
+use chrono::Utc;
+use domain::{Effort, JobId, JobStatus};
+use jobs::{Job, StageSummary};
+use serde::Serialize;
+
+use super::{Problem, ResultBody, StageBody, Timestamp, UsageBody};
+
+/// The strategy of a job that did not ask for one: its size decides.
+pub(crate) const AUTO: &str = "auto";
+
+/// The first and the longest wait between two looks at a job, in seconds.
+const POLL_SECONDS: (i64, i64) = (2, 15);
+
+/// What is known of a job as soon as it is accepted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobReceipt {
+    /// The job's id: a UUID v7.
+    pub id: JobId,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// Where the repository is, as tinygen reads it.
+    pub repo_url: String,
+    /// What was asked.
+    pub prompt: String,
+    /// When the job was accepted.
+    pub created_at: Timestamp,
+    /// Where to go from here.
+    pub links: JobLinks,
+}
+
+/// The addresses of a job, as paths on this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobLinks {
+    /// The job.
+    #[serde(rename = "self")]
+    pub own: String,
+    /// Its diff.
+    pub diff: String,
+}
+
+/// A job: what was asked, where it stands, what it did, what came out.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobBody {
+    /// The job's id: a UUID v7.
+    pub id: JobId,
+    /// Where it stands. A job that waits for another try is `queued` with an `attempt` above 0.
+    pub status: JobStatus,
+    /// The latest attempt; 0 before the first.
+    pub attempt: u32,
+    /// The last attempt there may be.
+    pub max_attempts: u32,
+    /// Grows with every change of the job.
+    pub version: u64,
+    /// Where the repository is, as tinygen reads it.
+    pub repo_url: String,
+    /// Branch, tag or commit that was asked for.
+    #[serde(rename = "ref")]
+    pub git_ref: Option<String>,
+    /// What was asked.
+    pub prompt: String,
+    /// Model that was asked for.
+    pub model: Option<String>,
+    /// Effort that was asked for.
+    pub effort: Option<Effort>,
+    /// Strategy that was asked for, or `auto`.
+    pub strategy: &'static str,
+    /// The most the job may cost, in US dollars.
+    pub max_cost_usd: Option<f64>,
+    /// What was done so far, in order.
+    pub stages: Vec<StageBody>,
+    /// What came out; only of a job that succeeded.
+    pub result: Option<ResultBody>,
+    /// Why it failed; only of a job that failed for good.
+    pub error: Option<Problem>,
+    /// What all calls to the model used and cost so far.
+    pub usage: UsageBody,
+    /// When the next attempt may begin.
+    pub next_attempt_at: Option<Timestamp>,
+    /// When somebody asked to cancel.
+    pub cancel_requested_at: Option<Timestamp>,
+    /// When the job was accepted.
+    pub created_at: Timestamp,
+    /// When its first attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// Where to go from here.
+    pub links: JobLinks,
+}
+
+impl JobReceipt {
+    /// What is known of any job.
+    pub fn new(job: &Job) -> Self {
+        Self {
+            id: job.id,
+            status: job.status,
+            repo_url: job.spec.repo_url.to_string(),
+            prompt: job.spec.prompt.clone(),
+            created_at: job.created_at.into(),
+            links: JobLinks::new(job.id),
+        }
+    }
+}
+
+impl JobLinks {
+    /// The addresses of a job.
+    pub fn new(id: JobId) -> Self {
+        Self { own: format!("/jobs/{id}"), diff: format!("/jobs/{id}/diff") }
+    }
+}
+
+impl JobBody {
+    /// A job with its stages and, if it succeeded, its result.
+    pub fn new(job: &Job, stages: &[StageSummary], result: Option<ResultBody>) -> Self {
+        let links = JobLinks::new(job.id);
+        let spec = &job.spec;
+        let error = job.failure.as_ref().map(|failure| Problem::from_failure(failure, links.own.clone(), job.attempt));
+        Self {
+            id: job.id,
+            status: job.status,
+            attempt: job.attempt,
+            max_attempts: job.max_attempts,
+            version: job.version,
+            repo_url: spec.repo_url.to_string(),
+            git_ref: spec.git_ref.as_ref().map(ToString::to_string),
+            prompt: spec.prompt.clone(),
+            model: spec.model.clone(),
+            effort: spec.effort,
+            strategy: spec.strategy.map_or(AUTO, |strategy| strategy.as_str()),
+            max_cost_usd: spec.max_cost.map(domain::Cost::as_usd),
+            stages: stages.iter().map(|stage| StageBody::new(job, stage)).collect(),
+            result,
+            error,
+            usage: UsageBody::new(job.usage, job.cost),
+            next_attempt_at: job.next_attempt_at.map(Timestamp),
+            cancel_requested_at: job.cancel_requested_at.map(Timestamp),
+            created_at: job.created_at.into(),
+            started_at: job.started_at.map(Timestamp),
+            finished_at: job.finished_at.map(Timestamp),
+            links,
+        }
+    }
+}
+
+/// How long to wait before the next look, in seconds: a tenth of the job's age.
+pub(crate) fn poll_after_seconds(job: &Job) -> i64 {
+    let (first, longest) = POLL_SECONDS;
+    ((Utc::now() - job.created_at).num_seconds() / 10).clamp(first, longest)
+}

@@ -1,0 +1,11 @@
+//! The HTTP API over a real listener, a real SQLite store and a real client; no worker: the tests drive the jobs.
+
+mod connections;
+mod create_job;
+mod get_diff;
+mod get_job;
+mod get_stage;
+mod health;
+mod problems;
+mod server;
+mod work;

@@ -1,0 +1,1 @@
+"""A small till for market stalls."""

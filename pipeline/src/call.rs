@@ -1,0 +1,138 @@
+//! One call to the model: reserved before, settled after, answered from the journal when it was made before.
+
+use std::time::Instant;
+
+use chrono::Utc;
+use domain::{CallId, CallRecord, CallReservation, Cost, StageKey};
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::error::PipelineError;
+use crate::llm::{Backoff, Delta, LlmError, LlmFailure, Request, Response, RetryPolicy, Usage};
+use crate::pipeline::ProgressEvent;
+use crate::run::Run;
+use crate::sheet::upper_bound_tokens;
+
+/// An answer shorter than this is not worth a call: when the budget leaves less, the job stops.
+const MIN_OUTPUT_TOKENS: u32 = 4_000;
+
+impl Run {
+    /// Asks the model, as often as its errors call for.
+    ///
+    /// Each try is reserved at its worst price first, so that the job cannot cost more than it may, and an answer is in
+    /// the journal before anything is done with it, so that it is never paid for twice.
+    pub(crate) async fn call(&self, stage: &StageKey, turn: u32, request: &Request) -> Result<Response, PipelineError> {
+        let request_sha256 = request.sha256();
+        if let Some(stored) = self.journal.load_call(stage, turn, &request_sha256).await? {
+            debug!(stage.kind = %stage.kind, turn, "Found the answer in the journal");
+            return serde_json::from_value(stored)
+                .map_err(|source| PipelineError::Stored { stage: stage.clone(), source });
+        }
+        let mut backoff = Backoff::new(RetryPolicy::default());
+        loop {
+            let (request, reserved) = self.afford(stage, request).await?;
+            let id = CallId::new();
+            let reservation = CallReservation {
+                id,
+                stage: stage.clone(),
+                turn,
+                model: request.model.clone(),
+                request_sha256: request_sha256.clone(),
+                reserved,
+            };
+            self.journal.reserve_call(&reservation).await?;
+            match self.try_once(stage, turn, id, &request).await? {
+                Ok(response) => return Ok(response),
+                Err(error) => {
+                    let Some(delay) = backoff.next_delay(&error) else { return Err(error.into()) };
+                    let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    warn!(stage.kind = %stage.kind, turn, delay_ms, error = %error, "The model did not answer; asking again");
+                    tokio::time::sleep(delay).await;
+                }
+            }
+        }
+    }
+
+    async fn try_once(
+        &self,
+        stage: &StageKey,
+        turn: u32,
+        id: CallId,
+        request: &Request,
+    ) -> Result<Result<Response, LlmError>, PipelineError> {
+        let begun = Instant::now();
+        let on_delta = |delta: Delta<'_>| {
+            if let Delta::Text(text) = delta {
+                (self.progress)(ProgressEvent::Text { stage: stage.clone(), text: text.to_owned() });
+            }
+        };
+        let span = info_span!(
+            "llm.complete",
+            gen_ai.provider.name = "anthropic",
+            gen_ai.request.model = %request.model,
+            stage.kind = %stage.kind,
+            turn,
+            gen_ai.usage.input_tokens = tracing::field::Empty,
+            gen_ai.usage.output_tokens = tracing::field::Empty,
+        );
+        let answer = self.shared.model.complete(request, &on_delta).instrument(span.clone()).await;
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let settle = |usage: Usage, stop_reason: String, response| CallRecord {
+            id,
+            usage: usage.tokens,
+            cost: self.model.cost(&usage),
+            response,
+            stop_reason,
+            finished_at: Utc::now(),
+            duration_ms,
+        };
+        match answer {
+            Ok(response) => {
+                span.record("gen_ai.usage.input_tokens", response.usage.tokens.total_input());
+                span.record("gen_ai.usage.output_tokens", response.usage.tokens.output_tokens);
+                let stored = serde_json::to_value(&response)
+                    .map_err(|source| PipelineError::Stored { stage: stage.clone(), source })?;
+                self.settle(stage, settle(response.usage, response.stop_reason.as_str().to_owned(), Some(stored)))
+                    .await?;
+                Ok(Ok(response))
+            }
+            // The service had begun to work, so it bills something we do not know: the reservation stands.
+            Err(LlmFailure { error, usage, .. }) if usage.tokens.total_input() > 0 => {
+                warn!(stage.kind = %stage.kind, turn, "A stream broke off; its reservation counts as spent");
+                Ok(Err(error))
+            }
+            Err(LlmFailure { error, usage, .. }) => {
+                self.settle(stage, settle(usage, error.code().to_string(), None)).await?;
+                Ok(Err(error))
+            }
+        }
+    }
+
+    async fn settle(&self, stage: &StageKey, record: CallRecord) -> Result<(), PipelineError> {
+        self.journal.settle_call(&record).await?;
+        (self.progress)(ProgressEvent::CallSettled { stage: stage.clone(), usage: record.usage, cost: record.cost });
+        Ok(())
+    }
+
+    /// The request as the budget allows it, with its worst price: counts exactly when the rough bound does not fit, and
+    /// shortens the answer before it gives up.
+    async fn afford(&self, stage: &StageKey, request: &Request) -> Result<(Request, Cost), PipelineError> {
+        let mut request = request.clone();
+        let mut input_tokens = upper_bound_tokens(request.body().len() as u64);
+        let mut worst = self.model.worst_case_of(&request, input_tokens);
+        let Some(limit) = self.spec.max_cost else { return Ok((request, worst)) };
+        let left = limit - self.journal.spent().await?;
+        if worst <= left {
+            return Ok((request, worst));
+        }
+        input_tokens = self.shared.model.count_tokens(&request).await?;
+        worst = self.model.worst_case_of(&request, input_tokens);
+        while worst > left && request.max_tokens / 2 >= MIN_OUTPUT_TOKENS {
+            request.max_tokens /= 2;
+            worst = self.model.worst_case_of(&request, input_tokens);
+        }
+        if worst > left {
+            return Err(PipelineError::Budget { stage: stage.clone(), needed: worst, left, limit });
+        }
+        Ok((request, worst))
+    }
+}

@@ -1,0 +1,127 @@
+//! The context of one job, and the function that makes a job durable: [`Run::stage`].
+
+use std::future::Future;
+use std::sync::Arc;
+
+use chrono::Utc;
+use domain::{CommitId, JobSpec, StageKey, StageKind, StageRecord};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tracing::{Instrument, info, info_span};
+
+use crate::error::PipelineError;
+use crate::journal::Journal;
+use crate::llm::ModelInfo;
+use crate::pipeline::{Progress, ProgressEvent, Shared};
+use crate::repo::Snapshot;
+
+/// One job while it is worked on.
+pub(crate) struct Run {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) spec: JobSpec,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) progress: Progress,
+    /// The model the job uses, in every pass: another one would not find the cached prefix.
+    pub(crate) model: ModelInfo,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// Output of the stage `snapshot`: every later attempt works on this commit, wherever the branch goes meanwhile.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Pinned {
+    commit: CommitId,
+    tree: String,
+    files: usize,
+}
+
+impl Run {
+    /// Checks the model, then fetches the repository: at the commit of an earlier attempt, if there was one.
+    pub(crate) async fn start(
+        shared: Arc<Shared>,
+        spec: &JobSpec,
+        journal: Arc<dyn Journal>,
+        progress: Progress,
+    ) -> Result<Self, PipelineError> {
+        let name = spec.model.as_deref().unwrap_or(&shared.config.model);
+        let model = shared.model.info(name).await?;
+        if let Some(effort) = spec.effort.filter(|effort| !model.efforts.contains(effort)) {
+            let supported = model.efforts.iter().map(|effort| effort.as_str()).collect::<Vec<_>>().join(", ");
+            return Err(PipelineError::UnsupportedEffort { model: model.id, effort, supported });
+        }
+
+        let key = StageKey::from(StageKind::Snapshot);
+        let started_at = Utc::now();
+        journal.start_stage(&key).await?;
+        progress(ProgressEvent::StageStarted { key: key.clone() });
+        let pinned: Option<Pinned> = load(journal.as_ref(), &key).await?;
+        let commit = pinned.as_ref().map(|pinned| &pinned.commit);
+        let snapshot = shared.fetcher.fetch(&spec.repo_url, spec.git_ref.as_ref(), commit).await?;
+        if pinned.is_none() {
+            let output = Pinned {
+                commit: snapshot.commit().clone(),
+                tree: snapshot.tree().to_string(),
+                files: snapshot.entries().len(),
+            };
+            save(journal.as_ref(), &key, &output, started_at).await?;
+        }
+        progress(ProgressEvent::StageFinished { key, resumed: pinned.is_some() });
+        info!(repo.commit = %snapshot.commit(), files = snapshot.entries().len(), "Fetched the repository");
+        Ok(Self { shared, spec: spec.clone(), journal, progress, model, snapshot: Arc::new(snapshot) })
+    }
+
+    /// Loads the stage's stored output, or does the work and stores what it made.
+    ///
+    /// This is the durability of the whole system: a job that starts again passes through here and finds all that was
+    /// finished before.
+    pub(crate) async fn stage<T, F>(
+        &self,
+        kind: StageKind,
+        work: impl FnOnce(StageKey) -> F,
+    ) -> Result<T, PipelineError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, PipelineError>>,
+    {
+        let key = StageKey::from(kind);
+        if let Some(output) = load(self.journal.as_ref(), &key).await? {
+            (self.progress)(ProgressEvent::StageFinished { key, resumed: true });
+            return Ok(output);
+        }
+        let started_at = Utc::now();
+        self.journal.start_stage(&key).await?;
+        (self.progress)(ProgressEvent::StageStarted { key: key.clone() });
+        let output = work(key.clone()).instrument(info_span!("stage", stage.kind = %kind)).await?;
+        save(self.journal.as_ref(), &key, &output, started_at).await?;
+        let duration_ms = (Utc::now() - started_at).num_milliseconds();
+        info!(stage.kind = %kind, duration_ms, "Finished a stage");
+        (self.progress)(ProgressEvent::StageFinished { key, resumed: false });
+        Ok(output)
+    }
+
+    /// Runs work that blocks, Git and parsing, off the async threads. A panic in it is an error of the job.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, PipelineError> {
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(PipelineError::Panicked)
+    }
+}
+
+async fn load<T: DeserializeOwned>(journal: &dyn Journal, key: &StageKey) -> Result<Option<T>, PipelineError> {
+    let Some(record) = journal.load_stage(key).await? else { return Ok(None) };
+    let output = serde_json::from_value(record.output);
+    output.map(Some).map_err(|source| PipelineError::Stored { stage: key.clone(), source })
+}
+
+async fn save<T: Serialize>(
+    journal: &dyn Journal,
+    key: &StageKey,
+    output: &T,
+    started_at: chrono::DateTime<Utc>,
+) -> Result<(), PipelineError> {
+    let output = serde_json::to_value(output).map_err(|source| PipelineError::Stored { stage: key.clone(), source })?;
+    let record = StageRecord { key: key.clone(), output, started_at, finished_at: Utc::now() };
+    Ok(journal.save_stage(&record).await?)
+}

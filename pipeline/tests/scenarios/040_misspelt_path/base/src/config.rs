@@ -1,0 +1,1 @@
+pub const TTL: u64 = 60;

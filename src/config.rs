@@ -1,0 +1,232 @@
+//! Configuration: compiled-in defaults, then `tinygen.toml`, then the environment. Nothing else reads the environment.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The commented defaults; also the documentation of every setting.
+pub(crate) const DEFAULTS: &str = include_str!("default.toml");
+
+/// Read when it is there.
+const FILE: &str = "tinygen.toml";
+
+/// Variables that have no `TINYGEN_` prefix because other programs use the same names.
+const PLAIN_VARIABLES: [&str; 5] =
+    ["anthropic_api_key", "anthropic_auth_token", "anthropic_base_url", "anthropic_custom_headers", "database_url"];
+
+/// Every setting. `default.toml` says what each means.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) model: String,
+    pub(crate) concurrency: usize,
+    pub(crate) max_output_tokens: u32,
+    pub(crate) max_sheet_tokens: u64,
+    pub(crate) max_fetch_bytes: u64,
+    pub(crate) fetch_timeout_seconds: u64,
+    pub(crate) egress_allow: Vec<String>,
+    pub(crate) allow_plain_http: bool,
+    pub(crate) repo_tokens: String,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) anthropic_api_key: String,
+    pub(crate) anthropic_auth_token: String,
+    pub(crate) anthropic_base_url: String,
+    pub(crate) anthropic_custom_headers: String,
+    pub(crate) database_url: String,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads all layers. `.env` in the working directory counts as environment; the real environment wins over it.
+    ///
+    /// # Errors
+    /// When a file or a variable does not read, with its name.
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        match dotenvy::dotenv() {
+            Ok(_) => {}
+            Err(error) if error.not_found() => {}
+            Err(error) => return Err(error).context("cannot read .env"),
+        }
+        Self::from_layers(Path::new(FILE), |name| std::env::var(name).ok())
+    }
+
+    /// The compiled-in settings alone.
+    ///
+    /// # Errors
+    /// Never, by a test.
+    pub(crate) fn defaults() -> anyhow::Result<Self> {
+        DEFAULTS.parse::<Table>()?.try_into().context("the compiled-in defaults do not read")
+    }
+
+    fn from_layers(file: &Path, variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let mut settings: Table = DEFAULTS.parse().context("the compiled-in defaults do not read")?;
+        settings.extend(read_file(file)?);
+        for (name, default) in DEFAULTS.parse::<Table>().context("the compiled-in defaults do not read")? {
+            let variable_name = variable_name(&name);
+            // As in the official Claude clients, an empty variable counts as unset.
+            let Some(text) = variable(&variable_name).filter(|text| !text.is_empty()) else { continue };
+            let value = like(&default, &text).with_context(|| format!("{variable_name} does not read"))?;
+            settings.insert(name, value);
+        }
+        let config: Self = settings.try_into().context("the configuration does not read")?;
+        if config.concurrency == 0 {
+            bail!("concurrency must be at least 1");
+        }
+        Ok(config)
+    }
+
+    /// The database: what is configured, or the file in the data directory.
+    pub(crate) fn database_url(&self) -> String {
+        if self.database_url.is_empty() {
+            format!("sqlite:{}", self.data_dir.join("tinygen.db").display())
+        } else {
+            self.database_url.clone()
+        }
+    }
+
+    /// Tokens for private repositories, by host.
+    ///
+    /// # Errors
+    /// When an entry is not `host=token`; the message does not repeat the entry.
+    pub(crate) fn repo_tokens(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let entries = self.repo_tokens.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let pairs = entries.enumerate().map(|(index, entry)| {
+            let pair = entry.split_once('=').filter(|(host, token)| !host.is_empty() && !token.is_empty());
+            pair.map(|(host, token)| (host.to_owned(), token.to_owned()))
+                .with_context(|| format!("entry {} of TINYGEN_REPO_TOKENS is not host=token", index + 1))
+        });
+        pairs.collect()
+    }
+}
+
+/// Never shows a secret.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("data_dir", &self.data_dir)
+            .field("model", &self.model)
+            .field("concurrency", &self.concurrency)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read_file(file: &Path) -> anyhow::Result<Table> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => text.parse().with_context(|| format!("{} does not read", file.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Table::new()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+fn variable_name(setting: &str) -> String {
+    let upper = setting.to_ascii_uppercase();
+    if PLAIN_VARIABLES.contains(&setting) { upper } else { format!("TINYGEN_{upper}") }
+}
+
+/// Reads a variable as the type that its setting has.
+fn like(default: &Value, text: &str) -> anyhow::Result<Value> {
+    let text = text.trim();
+    match default {
+        Value::Integer(_) => {
+            let number = text.parse().map_err(|_| anyhow!("`{text}` is not a whole number"))?;
+            Ok(Value::Integer(number))
+        }
+        Value::Boolean(_) => match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Ok(Value::Boolean(true)),
+            "0" | "false" | "no" | "off" => Ok(Value::Boolean(false)),
+            _ => bail!("`{text}` is neither true nor false"),
+        },
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(file: &str, variables: &[(&str, &str)]) -> anyhow::Result<Config> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(FILE);
+        std::fs::write(&path, file).expect("written");
+        Config::from_layers(&path, |name| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let config =
+            load("concurrency = 2\nmodel = \"a\"", &[("TINYGEN_MODEL", "b"), ("TINYGEN_LISTEN", "")]).expect("valid");
+        assert_eq!((config.concurrency, config.model.as_str()), (2, "b"));
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+    }
+
+    #[test]
+    fn variables_are_read_as_their_setting() {
+        let config = load(
+            "",
+            &[
+                ("TINYGEN_EGRESS_ALLOW", "127.0.0.0/8, ::1/128"),
+                ("TINYGEN_ALLOW_PLAIN_HTTP", "1"),
+                ("ANTHROPIC_API_KEY", "12345"),
+                ("TINYGEN_CONCURRENCY", "9"),
+            ],
+        )
+        .expect("valid");
+        assert_eq!(config.egress_allow, ["127.0.0.0/8", "::1/128"]);
+        assert!(config.allow_plain_http);
+        assert_eq!((config.anthropic_api_key.as_str(), config.concurrency), ("12345", 9));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |file: &str, variables: &[(&str, &str)]| format!("{:#}", load(file, variables).expect_err("wrong"));
+        assert!(error("", &[("TINYGEN_CONCURRENCY", "many")]).contains("TINYGEN_CONCURRENCY"));
+        assert!(error("concurency = 1", &[]).contains("concurency"));
+        assert!(error("", &[("TINYGEN_CONCURRENCY", "0")]).contains("at least 1"));
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        let config = load("", &[("ANTHROPIC_API_KEY", "sk-secret"), ("TINYGEN_REPO_TOKENS", "github.com=ghp-secret")]);
+        let config = config.expect("valid");
+        assert!(!format!("{config:?}").contains("secret"));
+        assert_eq!(config.repo_tokens().expect("valid"), [("github.com".to_owned(), "ghp-secret".to_owned())]);
+        let wrong = load("", &[("TINYGEN_REPO_TOKENS", "ghp-secret")]).expect("valid").repo_tokens();
+        assert!(!format!("{:#}", wrong.expect_err("no host")).contains("secret"));
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let defaults: Table = DEFAULTS.parse().expect("valid");
+        for name in defaults.keys() {
+            assert!(
+                DEFAULTS.contains(&format!("# {} ", variable_name(name)))
+                    || DEFAULTS.contains(&format!(" {} ", variable_name(name))),
+                "{name}"
+            );
+        }
+    }
+}
