@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::{CommitId, JobResult, JobSpec, Outcome, Receipt, RepoUrl, StageKey, StageKind, StageRecord};
-use jobs::{Jobs, WorkerId};
+use jobs::{ClaimedJob, Jobs, WorkerId};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -77,7 +77,7 @@ async fn jobs_per_second(jobs: &Jobs, workers: usize) -> f64 {
             tokio::spawn(async move {
                 for _ in 0..JOBS / workers {
                     jobs.submit(spec()).await.unwrap();
-                    let claimed = jobs.claim(&WorkerId::new("bench")).await.unwrap().unwrap();
+                    let claimed = claim(&jobs).await;
                     jobs.succeed(&claimed.lease, &result()).await.unwrap();
                 }
             })
@@ -87,6 +87,16 @@ async fn jobs_per_second(jobs: &Jobs, workers: usize) -> f64 {
         worker.await.unwrap();
     }
     f64::from(u32::try_from(JOBS).unwrap()) / start.elapsed().as_secs_f64()
+}
+
+/// Claims a job, though perhaps not the one submitted just before: while others hold that one's lock there may be nothing
+/// to see for a moment.
+async fn claim(jobs: &Jobs) -> ClaimedJob {
+    loop {
+        if let Some(claimed) = jobs.claim(&WorkerId::new("bench")).await.unwrap() {
+            return claimed;
+        }
+    }
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

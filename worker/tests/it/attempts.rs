@@ -55,8 +55,7 @@ async fn waits_as_long_as_the_service_asked() {
         quick(),
     );
     let id = database.submit().await;
-    database.until(id, JobStatus::Running).await;
-    let job = database.until(id, JobStatus::Queued).await;
+    let job = database.until_job(id, |job| job.status == JobStatus::Queued && job.attempt == 1).await;
     assert!(job.next_attempt_at.unwrap() >= job.started_at.unwrap() + asked);
     worker.stop().await;
 }

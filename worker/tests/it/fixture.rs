@@ -44,16 +44,21 @@ impl Database {
 
     /// Waits until the job is in `status`.
     pub(crate) async fn until(&self, id: JobId, status: JobStatus) -> Job {
-        let reached = async {
+        self.until_job(id, |job| job.status == status).await
+    }
+
+    /// Waits until the job is as told.
+    pub(crate) async fn until_job(&self, id: JobId, is_there: impl Fn(&Job) -> bool) -> Job {
+        let arrival = async {
             loop {
                 let job = self.job(id).await;
-                if job.status == status {
+                if is_there(&job) {
                     return job;
                 }
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, reached).await.unwrap_or_else(|_| panic!("the job does not get to `{status}`"))
+        timeout(PATIENCE, arrival).await.expect("the job gets there")
     }
 
     pub(crate) fn start_worker(&self, work: Work, config: WorkerConfig) -> RunningWorker {

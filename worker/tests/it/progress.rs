@@ -1,8 +1,7 @@
-//! What the pipeline reports and stores becomes the job's events and stages.
+//! What the pipeline notes and stores becomes the job's events and stages.
 
 use chrono::Utc;
 use domain::{CallId, CallReservation, Cost, JobStatus, StageKey, StageKind, StageRecord};
-use pipeline::ProgressEvent;
 use serde_json::json;
 
 use crate::fixture::{Database, quick, result, work};
@@ -11,14 +10,13 @@ use crate::fixture::{Database, quick, result, work};
 async fn a_stage_begins_before_it_ends() {
     let database = Database::new().await;
     let worker = database.start_worker(
-        work(async |journal, progress| {
+        work(async |journal, _| {
             for kind in [StageKind::Sheet, StageKind::Plan, StageKind::Edit] {
                 let key = StageKey::from(kind);
-                progress(ProgressEvent::StageStarted { key: key.clone() });
+                journal.start_stage(&key).await.unwrap();
                 let (started_at, finished_at) = (Utc::now(), Utc::now());
-                let record = StageRecord { key: key.clone(), output: json!(kind), started_at, finished_at };
+                let record = StageRecord { key, output: json!(kind), started_at, finished_at };
                 journal.save_stage(&record).await.unwrap();
-                progress(ProgressEvent::StageFinished { key, resumed: false });
             }
             Ok(result())
         }),
@@ -50,8 +48,8 @@ async fn a_stage_begins_before_it_ends() {
 async fn a_stage_that_only_began_is_told_too() {
     let database = Database::new().await;
     let worker = database.start_worker(
-        work(async |_, progress| {
-            progress(ProgressEvent::StageStarted { key: StageKind::Sheet.into() });
+        work(async |journal, _| {
+            journal.start_stage(&StageKind::Sheet.into()).await.unwrap();
             std::future::pending().await
         }),
         quick(),

@@ -13,6 +13,7 @@ on_every_database![
     gives_a_job_up_after_three_lost_workers,
     ends_a_canceled_job_whose_worker_was_lost,
     rings_for_what_waits,
+    a_process_that_is_alone_takes_over_at_once,
 ];
 
 async fn an_expired_lease_is_claimed_again_with_a_higher_epoch(database: &Database) {
@@ -67,4 +68,13 @@ async fn rings_for_what_waits(database: &Database) {
     claimed(&jobs).await;
     jobs.submit(spec()).await.unwrap();
     assert_eq!(jobs.sweep().await.unwrap(), Swept { due: 2, ..Swept::default() });
+}
+
+async fn a_process_that_is_alone_takes_over_at_once(database: &Database) {
+    let jobs = &database.jobs;
+    let left = claimed(jobs).await;
+    assert_eq!(jobs.expire_leases().await.unwrap(), 1);
+    assert_eq!(jobs.expire_leases().await.unwrap(), 0);
+    let taken = jobs.claim(&worker()).await.unwrap().expect("its lease has run out");
+    assert_eq!((taken.id, taken.rescues), (left.id, 1));
 }
