@@ -18,7 +18,7 @@ use crate::edits::fold::fold_line;
 use crate::repo::Snapshot;
 use slips::{SLIPS, Spelling};
 
-/// Edits tried per file.
+/// Edits tried per file; `make nightly` tries more: `TINYGEN_MUTATOR_EDITS=1500`.
 const EDITS_PER_FILE: usize = 60;
 
 const FILES: [(&str, &str); 7] = [
@@ -81,7 +81,8 @@ impl Dice {
 fn a_spoiled_edit_is_carried_out_as_meant_or_refused() {
     let Corpus { base, _repository } = Corpus::new();
     let mut dice = Dice(2026);
-    let edits: Vec<GoodEdit> = FILES.iter().flat_map(|file| good_edits(*file, &mut dice)).collect();
+    let count = std::env::var("TINYGEN_MUTATOR_EDITS").map_or(EDITS_PER_FILE, |n| n.parse().expect("a number"));
+    let edits: Vec<GoodEdit> = FILES.iter().flat_map(|file| good_edits(*file, count, &mut dice)).collect();
     let mut table = String::from("slip                            tried  exact  refused  wrong\n");
     let mut wrong = Vec::new();
     for slip in SLIPS {
@@ -109,10 +110,10 @@ fn a_spoiled_edit_is_carried_out_as_meant_or_refused() {
 }
 
 /// Blocks of one to eight lines that are in the file once, each with a small change.
-fn good_edits((path, file): (&'static str, &'static str), dice: &mut Dice) -> Vec<GoodEdit> {
+fn good_edits((path, file): (&'static str, &'static str), count: usize, dice: &mut Dice) -> Vec<GoodEdit> {
     let lines: Vec<&str> = file.lines().collect();
     let mut edits = Vec::new();
-    for _ in 0..EDITS_PER_FILE * 4 {
+    for _ in 0..count * 4 {
         let first_line = dice.roll(lines.len());
         let block: Vec<&str> = lines.iter().skip(first_line).take(1 + dice.roll(8)).copied().collect();
         let old = block.join("\n");
@@ -125,7 +126,7 @@ fn good_edits((path, file): (&'static str, &'static str), dice: &mut Dice) -> Ve
         }
         let expected = file.replacen(&old, &new, 1);
         edits.push(GoodEdit { path, file, first_line, old, new, expected });
-        if edits.len() == EDITS_PER_FILE {
+        if edits.len() == count {
             break;
         }
     }

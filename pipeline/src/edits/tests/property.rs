@@ -168,7 +168,7 @@ struct Counts {
     refused: usize,
     renamed: usize,
     binary: usize,
-    type_changes: usize,
+    deleted_links: usize,
 }
 
 fn check(
@@ -198,7 +198,7 @@ fn check(
     let text = String::from_utf8_lossy(&patch.diff);
     counts.renamed += text.matches("\nrename from ").count();
     counts.binary += text.matches("\nGIT binary patch\n").count();
-    counts.type_changes += text.matches("\ndeleted file mode 120000\n").count();
+    counts.deleted_links += text.matches("\ndeleted file mode 120000\n").count();
     repository.judge(&base, &patch).map_err(|verdict| format!("{verdict}\n{text}"))
 }
 

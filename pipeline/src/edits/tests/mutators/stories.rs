@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use domain::RepoPath;
 
-use super::{Content, Corpus, Dice, EditedTree, FILES, GoodEdit, TestRepository, good_edits, replacement};
+use super::{
+    Content, Corpus, Dice, EDITS_PER_FILE, EditedTree, FILES, GoodEdit, TestRepository, good_edits, replacement,
+};
 use crate::edits::{Applied, Refusal};
 
 fn edits() -> Vec<GoodEdit> {
     let mut dice = Dice(1976);
-    FILES.iter().flat_map(|file| good_edits(*file, &mut dice)).collect()
+    FILES.iter().flat_map(|file| good_edits(*file, EDITS_PER_FILE, &mut dice)).collect()
 }
 
 fn path(edit: &GoodEdit) -> RepoPath {
