@@ -144,7 +144,7 @@ impl FromStr for JobStatus {
 
 /// A name that is none of the ones a set has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is not a {what}: use one of {allowed}")]
+#[error("`{found}` is not a known {what}: use one of {allowed}")]
 pub struct ParseNameError {
     what: &'static str,
     found: String,

@@ -78,8 +78,9 @@ impl RepoUrl {
             return Err(RepoUrlError::QueryOrFragment);
         }
         let host = url.host_str().ok_or(RepoUrlError::Syntax)?.to_owned();
-        if let Some(without_dot) = host.strip_suffix('.') {
-            url.set_host(Some(without_dot)).map_err(|_| RepoUrlError::Syntax)?;
+        let without_dots = host.trim_end_matches('.');
+        if without_dots != host {
+            url.set_host(Some(without_dots)).map_err(|_| RepoUrlError::Syntax)?;
         }
         if url.path().trim_matches('/').is_empty() {
             return Err(RepoUrlError::Path);
@@ -236,6 +237,7 @@ mod tests {
             ("ext::sh", Scheme),
             ("https:///x", Syntax),
             ("https://", Syntax),
+            ("https://./a", Syntax),
             ("https://[::1/x", Syntax),
             ("https://user:pass@github.com/a", Credentials),
             ("https://github.com@127.0.0.1/x", Credentials),

@@ -76,3 +76,26 @@ async fn a_key_in_a_dotenv_file_is_found() {
     let output = program.env_remove("ANTHROPIC_API_KEY").args(["run", &world.repo_url, "Fix it"]).output().await;
     assert_eq!(output.expect("the program starts").status.code(), Some(0));
 }
+
+#[tokio::test]
+async fn a_private_repository_is_read_with_the_token_of_its_host_and_nobody_sees_it() {
+    let world = World::new(diligent).await;
+    world.git.behave(|behaviour| behaviour.token = Some("private-token".into()));
+    let run = ["run", "--json", &world.repo_url, "Fix it"];
+    let refused = world.tinygen(&run).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stdout).contains("repo_auth_required"));
+
+    let tokens = format!("{}=private-token", world.git.origin());
+    let mut program = world.program();
+    let program = program.env("TINYGEN_REPO_TOKENS", tokens).env("TINYGEN_LOG", "trace").args(run);
+    let output = program.output().await.expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let everything = format!("{stderr}{}", String::from_utf8_lossy(&output.stdout));
+    assert!(!everything.contains("private-token"));
+    assert!(!everything.contains("test-key"));
+    for exchange in world.claude.ledger() {
+        assert!(!exchange.request.to_string().contains("private-token"));
+    }
+}
