@@ -8,7 +8,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::error::PipelineError;
 use crate::llm::{Backoff, Delta, LlmError, LlmFailure, Request, Response, RetryPolicy, Usage};
-use crate::pipeline::ProgressEvent;
+use crate::progress::ProgressEvent;
 use crate::run::Run;
 use crate::sheet::upper_bound_tokens;
 

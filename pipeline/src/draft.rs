@@ -1,14 +1,38 @@
-//! A diff with its proof and its machine checks, and how it becomes the job's result.
+//! A set of edits, and the diff it makes: with its proof and its machine checks.
 
-use domain::{FileChange, Flag, FlagKind, JobResult, Outcome, RepoPath};
+use domain::Edit;
+use serde::{Deserialize, Serialize};
 
 use crate::checks::{self, Report};
 use crate::edits::{EditedTree, Patch};
 use crate::error::PipelineError;
 use crate::run::Run;
-use crate::stage::edit::EditSet;
-use crate::stage::review::Review;
-use crate::tool_call::{self, NoChange, SubmitPlan};
+use crate::tool_call::{NoChange, SubmitPlan};
+
+/// Output of a stage that edits: replaying `edits` on the tree the stage began with gives the tree it ended with.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EditSet {
+    pub(crate) edits: Vec<Edit>,
+    pub(crate) summary: String,
+    pub(crate) commit_message: String,
+    /// The claim that nothing needs to change, with a quote that is really there; there are no edits then.
+    #[serde(default)]
+    pub(crate) no_change: Option<NoChange>,
+}
+
+impl EditSet {
+    /// Both sets of edits, one after the other; the later one describes the whole.
+    pub(crate) fn followed_by(&self, later: Self) -> Self {
+        let describe = |earlier: &String, later: String| if later.is_empty() { earlier.clone() } else { later };
+        Self {
+            edits: [self.edits.clone(), later.edits].concat(),
+            summary: describe(&self.summary, later.summary),
+            commit_message: describe(&self.commit_message, later.commit_message),
+            no_change: None,
+        }
+    }
+}
 
 /// A set of edits, carried out and checked.
 pub(crate) struct Draft {
@@ -41,59 +65,5 @@ impl Draft {
     /// The diff as a model reads it.
     pub(crate) fn shown_diff(&self) -> String {
         String::from_utf8_lossy(&self.patch.diff).into_owned()
-    }
-
-    /// The job's result, unless the diff must not go out.
-    pub(crate) fn conclude(self, review: &Review) -> Result<JobResult, PipelineError> {
-        if self.report.has_blocking() {
-            return Err(PipelineError::DiffRejected(self.report.to_string().trim_end().to_owned()));
-        }
-        let verified = review.is_approval() && self.report.problems.is_empty();
-        let flags = self.flags(review);
-        Ok(JobResult {
-            outcome: Outcome::Changed,
-            diff: self.patch.diff,
-            receipt: self.patch.receipt,
-            files: self.patch.files,
-            summary: self.edits.summary,
-            suggested_commit_message: self.edits.commit_message,
-            flags,
-            verified,
-        })
-    }
-
-    /// What a person should look at: what the checks flag, what they hold against the diff, and what the review does.
-    fn flags(&self, review: &Review) -> Vec<Flag> {
-        let mut flags = self.report.clone().into_flags();
-        for finding in &review.findings {
-            let path = tool_call::path(&finding.path).ok().or_else(|| self.some_path());
-            let note = format!("{} Fails: {}", finding.claim, finding.failing_case);
-            flags.extend(path.map(|path| Flag { kind: FlagKind::ReviewFinding, path, line: None, note }));
-        }
-        for item in &review.unmet_acceptance {
-            let note = format!("Not met: {item}");
-            flags.extend(self.some_path().map(|path| Flag { kind: FlagKind::ReviewFinding, path, line: None, note }));
-        }
-        flags
-    }
-
-    fn some_path(&self) -> Option<RepoPath> {
-        self.patch.files.first().map(|file: &FileChange| file.path.clone())
-    }
-}
-
-impl Run {
-    /// The result of a job that found nothing to change: an empty diff, and its claim as the summary.
-    pub(crate) fn unchanged(&self, claim: NoChange) -> JobResult {
-        JobResult {
-            outcome: Outcome::NoChangeNeeded,
-            diff: Vec::new(),
-            receipt: Patch::empty(&self.snapshot).receipt,
-            files: Vec::new(),
-            summary: claim.reason,
-            suggested_commit_message: String::new(),
-            flags: Vec::new(),
-            verified: false,
-        }
     }
 }

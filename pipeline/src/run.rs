@@ -12,8 +12,9 @@ use tracing::{Instrument, info, info_span};
 use crate::error::PipelineError;
 use crate::journal::Journal;
 use crate::llm::ModelInfo;
-use crate::pipeline::{Progress, ProgressEvent, Shared};
+use crate::progress::{Progress, ProgressEvent};
 use crate::repo::Snapshot;
+use crate::shared::Shared;
 
 /// One job while it is worked on.
 pub(crate) struct Run {

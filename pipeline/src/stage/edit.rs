@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use domain::{Edit, RepoPath, StageKey};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::conversation::{Conversation, ToolResult, Turn};
+use crate::draft::EditSet;
 use crate::edits::EditedTree;
 use crate::error::PipelineError;
 use crate::evidence;
@@ -14,34 +14,9 @@ use crate::focus;
 use crate::run::Run;
 use crate::sheet::Sheet;
 use crate::template::{Template, render};
-use crate::tool_call::{NoChange, SubmitEdits, SubmitPlan, ToolCall};
+use crate::tool_call::{SubmitEdits, SubmitPlan, ToolCall};
 
 const ENDS_WITH: &str = "`submit_edits`";
-
-/// Output of a stage that edits: replaying `edits` on the tree the stage began with gives the tree it ended with.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct EditSet {
-    pub(crate) edits: Vec<Edit>,
-    pub(crate) summary: String,
-    pub(crate) commit_message: String,
-    /// The claim that nothing needs to change, with a quote that is really there; there are no edits then.
-    #[serde(default)]
-    pub(crate) no_change: Option<NoChange>,
-}
-
-impl EditSet {
-    /// Both sets of edits, one after the other; the later one describes the whole.
-    pub(crate) fn followed_by(&self, later: Self) -> Self {
-        let describe = |earlier: &String, later: String| if later.is_empty() { earlier.clone() } else { later };
-        Self {
-            edits: [self.edits.clone(), later.edits].concat(),
-            summary: describe(&self.summary, later.summary),
-            commit_message: describe(&self.commit_message, later.commit_message),
-            no_change: None,
-        }
-    }
-}
 
 pub(crate) async fn ask(run: &Run, key: StageKey, sheet: &Sheet, plan: &SubmitPlan) -> Result<EditSet, PipelineError> {
     let tree = EditedTree::new(run.snapshot.clone());

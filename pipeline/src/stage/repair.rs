@@ -4,12 +4,12 @@ use domain::StageKey;
 use serde_json::json;
 
 use crate::conversation::Conversation;
-use crate::draft::Draft;
+use crate::draft::{Draft, EditSet};
 use crate::error::PipelineError;
 use crate::focus;
 use crate::run::Run;
 use crate::sheet::Sheet;
-use crate::stage::edit::{EditPass, EditSet, NoEdits};
+use crate::stage::edit::{EditPass, NoEdits};
 use crate::stage::review::Review;
 use crate::template::{Template, render};
 use crate::tool_call::SubmitPlan;
