@@ -295,7 +295,8 @@ fn the_sources_of_this_crate_pass_the_checks() {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("readable").flatten() {
             if entry.path().is_dir() {
-                folders.push(entry.path());
+                // The scenarios are repositories of their own, odd on purpose.
+                folders.extend(Some(entry.path()).filter(|folder| !folder.ends_with("scenarios")));
             } else if entry.path().extension().is_some_and(|extension| extension == "rs" || extension == "toml") {
                 let text = std::fs::read_to_string(entry.path()).expect("text");
                 bytes += text.len();
