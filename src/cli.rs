@@ -34,7 +34,7 @@ pub(crate) enum Command {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The repository, such as <https://github.com/owner/name>.
+    /// The repository: the address that its host gives for cloning over https.
     #[arg(value_name = "REPO_URL", value_parser = RepoUrl::parse)]
     pub(crate) repo_url: RepoUrl,
     /// What should change.

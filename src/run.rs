@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use api::wire::{ResultBody, UsageBody};
-use domain::{Cost, Failure, JobResult, JobSpec, Outcome, TokenUsage};
+use domain::{Cost, Failure, FailureCode, JobResult, JobSpec, Outcome, TokenUsage};
 use pipeline::MemoryJournal;
 use serde_json::json;
 
@@ -82,7 +82,8 @@ fn fail(failure: &Failure, usage: TokenUsage, cost: Cost, is_json: bool) -> anyh
         let error = json!({"code": failure.code, "detail": failure.message, "retryable": failure.code.is_retryable()});
         print(format!("{:#}\n", json!({"error": error, "usage": UsageBody::new(usage, cost)})).as_bytes())?;
     }
-    eprintln!("failed: {failure} ({cost} spent)");
+    let hint = if failure.code == FailureCode::BlockedAddress { wiring::HOW_TO_ALLOW } else { "" };
+    eprintln!("failed: {failure}{hint} ({cost} spent)");
     Ok(ExitCode::FAILURE)
 }
 

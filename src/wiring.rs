@@ -14,6 +14,10 @@ use secrecy::SecretString;
 
 use crate::config::Config;
 
+/// What to do about an address that is refused.
+pub(crate) const HOW_TO_ALLOW: &str = " (for a host of your own, set TINYGEN_EGRESS_ALLOW to its network, and \
+                                        TINYGEN_ALLOW_PLAIN_HTTP=1 if it has no https)";
+
 /// The way out, with the networks that the configuration opens.
 ///
 /// # Errors
@@ -42,7 +46,9 @@ pub(crate) fn pipeline(config: &Config, egress: &Egress, folder: &Path) -> anyho
              https://platform.claude.com), or try `tinygen demo`, which needs none"
         );
     }
-    let model = Anthropic::new(egress.clone(), anthropic(config)?)?;
+    let anthropic = anthropic(config)?;
+    egress.check(&anthropic.base_url).with_context(|| format!("ANTHROPIC_BASE_URL is refused{HOW_TO_ALLOW}"))?;
+    let model = Anthropic::new(egress.clone(), anthropic)?;
     let limits = FetchLimits {
         max_bytes: config.max_fetch_bytes,
         deadline: Duration::from_secs(config.fetch_timeout_seconds),
