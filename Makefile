@@ -3,7 +3,7 @@
 .PHONY: demo test check nightly bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
-	cargo run --release --locked --quiet -- demo
+	cargo run --locked --quiet -- demo
 
 test: setup ## every test
 	scripts/test

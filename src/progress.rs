@@ -24,7 +24,10 @@ impl Display {
     pub(crate) fn new() -> Arc<Self> {
         let live = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new_spinner();
-            bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or(ProgressStyle::default_spinner()));
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {prefix:<9} {elapsed:>4}   {msg}")
+                    .unwrap_or(ProgressStyle::default_spinner()),
+            );
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
@@ -54,6 +57,10 @@ impl State {
         match event {
             ProgressEvent::StageStarted { key } => {
                 self.stage = Some((key.clone(), Instant::now()));
+                if let Some(bar) = &self.live {
+                    bar.set_prefix(key.to_string());
+                    bar.reset_elapsed();
+                }
                 self.refresh();
             }
             ProgressEvent::StageFinished { key, resumed } => {
@@ -81,8 +88,9 @@ impl State {
     }
 
     fn refresh(&self) {
-        let (Some(bar), Some((key, begun))) = (&self.live, &self.stage) else { return };
-        bar.set_message(format!("{key} {:.0} s   {}", begun.elapsed().as_secs_f64(), self.totals()));
+        if let Some(bar) = &self.live {
+            bar.set_message(self.totals());
+        }
     }
 
     fn totals(&self) -> String {

@@ -67,7 +67,9 @@ fn succeed(result: &JobResult, usage: TokenUsage, cost: Cost, is_json: bool) -> 
         Outcome::Changed => {
             let verified = if result.verified { "verified" } else { "NOT verified by the review" };
             let base = result.receipt.base_commit.as_str();
-            eprintln!("{} files changed on {base:.12}, {verified}, {cost}", result.files.len());
+            let files =
+                if result.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", result.files.len()) };
+            eprintln!("{files} changed on {base:.12}, {verified}, {cost}");
             Ok(ExitCode::SUCCESS)
         }
         Outcome::NoChangeNeeded => {
