@@ -20,7 +20,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Whether Git takes these bytes for a binary file: a NUL near the start.
 pub(crate) fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().take(BINARY_CHECK_BYTES).any(|&byte| byte == 0)
+    bytes[..bytes.len().min(BINARY_CHECK_BYTES)].contains(&0)
 }
 
 /// Splits shown text into lines without their line ends; a final line end closes a line and opens none.
@@ -103,6 +103,9 @@ impl FileText {
             return Err(NotText::Binary);
         }
         let body = bytes.strip_prefix(BYTE_ORDER_MARK);
+        if let Some(plain) = plain_text(body.unwrap_or(bytes)) {
+            return Ok(Self::plain(plain, body.is_some()));
+        }
         let mut text = Self {
             has_byte_order_mark: body.is_some(),
             shown: String::with_capacity(bytes.len()),
@@ -120,6 +123,15 @@ impl FileText {
         Ok(text)
     }
 
+    /// A file that is shown as it is, which most are.
+    fn plain(text: &str, has_byte_order_mark: bool) -> Self {
+        let mut ends = vec![LineEnd::Lf; text.bytes().filter(|&byte| byte == b'\n').count()];
+        if !text.is_empty() && !text.ends_with('\n') {
+            ends.push(LineEnd::Missing);
+        }
+        Self { has_byte_order_mark, shown: text.to_owned(), ends, escapes: Escapes::default() }
+    }
+
     /// The text the model sees.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
@@ -127,6 +139,9 @@ impl FileText {
 
     /// How many characters of the file a reader cannot see, or that reorder what is seen.
     pub(crate) fn hidden_characters(&self) -> usize {
+        if self.shown.is_ascii() {
+            return self.shown.bytes().filter(|&byte| is_hidden(char::from(byte))).count();
+        }
         self.shown.chars().filter(|&c| is_hidden(c)).count()
     }
 
@@ -167,6 +182,12 @@ impl FileText {
         }
         Ok(bytes)
     }
+}
+
+/// Bytes whose shown form is themselves: UTF-8 with nothing to hide or to name.
+fn plain_text(bytes: &[u8]) -> Option<&str> {
+    let has_other_ends = bytes.contains(&b'\r') || bytes.contains(&0);
+    std::str::from_utf8(bytes).ok().filter(|_| !has_other_ends)
 }
 
 fn split_end(line: &[u8]) -> (&[u8], LineEnd) {

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
@@ -36,6 +37,8 @@ pub use view::{RequestView, ToolResult};
 
 use recording::Recorder;
 use state::{Answers, State};
+
+use crate::without_delay;
 
 /// What the "model" says: one reply to each request that keeps the rules.
 pub trait Script: Send + Sync + 'static {
@@ -102,7 +105,7 @@ impl ClaudeServer {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(options, answers));
         let app = routes::router(Arc::clone(&state));
-        let task = tokio::spawn(async move { axum::serve(listener, app).await }).abort_handle();
+        let task = tokio::spawn(async move { axum::serve(listener.tap_io(without_delay), app).await }).abort_handle();
         Ok(Self { address, state, task })
     }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
+use axum::serve::ListenerExt;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,6 +23,7 @@ pub use behaviour::{Behaviour, Fault};
 pub use ledger::{Exchange, Stage};
 
 use crate::repo::{BuiltRepo, RepoBuilder};
+use crate::without_delay;
 
 /// A Git server on `127.0.0.1`. It ends, and its repositories go away, when the value is dropped.
 pub struct GitServer {
@@ -51,7 +53,7 @@ impl GitServer {
         let router = Router::new().fallback(backend::answer).with_state(Arc::clone(&shared));
         let task = tokio::spawn(async move {
             // Serving ends with the task; an error here is a listener that went away, which clients notice.
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(listener.tap_io(without_delay), router).await;
         });
         Ok(Self { address, shared, task, folder })
     }
