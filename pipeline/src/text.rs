@@ -140,7 +140,8 @@ impl FileText {
     /// How many characters of the file a reader cannot see, or that reorder what is seen.
     pub(crate) fn hidden_characters(&self) -> usize {
         if self.shown.is_ascii() {
-            return self.shown.bytes().filter(|&byte| is_hidden(char::from(byte))).count();
+            let is_layout = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | 0x0C);
+            return self.shown.bytes().filter(|&byte| byte.is_ascii_control() && !is_layout(byte)).count();
         }
         self.shown.chars().filter(|&c| is_hidden(c)).count()
     }
