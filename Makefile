@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo test check nightly bench setup
+.PHONY: demo test check check-standin nightly bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -13,8 +13,13 @@ check: setup ## formatting, lints and documentation, warnings as errors
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked
 
-nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`
-	TINYGEN_PROPTEST_CASES=10000 scripts/test -p pipeline
+check-standin: setup ## the stand-in of the Messages API against the official Python client
+	python3 -m venv target/sdk
+	target/sdk/bin/pip install --quiet anthropic==2.12.0
+	target/sdk/bin/python standin/tests/sdk_check.py
+
+nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`, spoiled edits
+	TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
 
 bench: setup ## the figures: fetch, sheet, store
 	cargo bench --locked --workspace
