@@ -6,10 +6,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cost, Effort, GitRef, RepoUrl, Strategy};
+use crate::{Cost, Effort, GitRef, Priority, RepoUrl, Strategy};
 
 /// Longest prompt a job may carry, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
+
+/// How long a job may be worked on when it does not say, in seconds.
+pub const DEFAULT_TIMEOUT_SECONDS: u32 = 1_800;
+
+/// The longest that a job may ask to be worked on: a day, in seconds.
+pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
 /// The name of a job: a UUID v7 (RFC 9562), so ids sort by creation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +80,16 @@ pub struct JobSpec {
     /// The most this job may cost, over all its attempts.
     #[serde(default)]
     pub max_cost: Option<Cost>,
+    /// How urgent it is among its owner's jobs.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How long workers may work on it, over all its attempts, in seconds; waiting does not count.
+    #[serde(default = "default_timeout_seconds")]
+    pub timeout_seconds: u32,
+}
+
+fn default_timeout_seconds() -> u32 {
+    DEFAULT_TIMEOUT_SECONDS
 }
 
 impl JobSpec {
@@ -87,11 +103,13 @@ impl JobSpec {
             effort: None,
             strategy: None,
             max_cost: None,
+            priority: Priority::default(),
+            timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
         }
     }
 }
 
-/// Where a job stands. The last three are final.
+/// Where a job stands. The last three are final, unless somebody asks for the job to be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
