@@ -17,7 +17,7 @@ on_every_database![
     a_job_to_be_canceled_is_not_postponed,
 ];
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 fn minute() -> JobSpec {
     JobSpec { timeout_seconds: 60, ..spec() }
