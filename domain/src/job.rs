@@ -184,3 +184,21 @@ impl ParseNameError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_of_an_older_release_reads_with_the_defaults() {
+        let old = r#"{"repoUrl":"https://github.com/a/b","prompt":"x","ref":null,"maxCost":null}"#;
+        let spec: JobSpec = serde_json::from_str(old).expect("it reads");
+        assert_eq!((spec.priority, spec.timeout_seconds), (Priority::Normal, 1_800));
+    }
+
+    #[test]
+    fn levels_rise_with_the_priority() {
+        assert_eq!(Priority::ALL.map(Priority::level), [0, 1, 2]);
+        assert_eq!("high".parse(), Ok(Priority::High));
+    }
+}

@@ -1,5 +1,6 @@
 //! Whose job is next: owners take turns, and an owner's most urgent job takes its turn.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{JobId, JobSpec, Priority};
@@ -17,6 +18,7 @@ on_every_database![
     a_job_rises_as_it_waits,
     a_retry_takes_a_turn_of_its_owner,
     a_job_of_a_lost_worker_goes_first,
+    workers_at_the_same_time_claim_each_job_of_every_owner_once,
 ];
 
 async fn submit(jobs: &Jobs, owner: &str, priority: Priority) -> JobId {
@@ -118,4 +120,26 @@ async fn a_job_of_a_lost_worker_goes_first(database: &Database) {
     submit(&database.jobs, "a", Priority::High).await;
     let again = database.jobs.claim(&worker()).await.unwrap().unwrap();
     assert_eq!((again.id, again.rescues), (lost.id, 1));
+}
+
+async fn workers_at_the_same_time_claim_each_job_of_every_owner_once(database: &Database) {
+    const JOBS: usize = 300;
+    let mut submitted = HashSet::new();
+    for number in 0..JOBS {
+        let priority = Priority::ALL[number % Priority::ALL.len()];
+        submitted.insert(submit(&database.jobs, ["a", "a", "a", "b", "c"][number % 5], priority).await);
+    }
+    let workers = (0..8).map(|_| {
+        let jobs = database.jobs.clone();
+        tokio::spawn(async move {
+            let mut mine = Vec::new();
+            while let Some(job) = jobs.claim(&worker()).await.unwrap() {
+                mine.push(job.id);
+            }
+            mine
+        })
+    });
+    let claimed: Vec<JobId> = futures::future::join_all(workers).await.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(claimed.len(), JOBS);
+    assert_eq!(claimed.into_iter().collect::<HashSet<_>>(), submitted);
 }
