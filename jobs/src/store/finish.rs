@@ -145,7 +145,7 @@ impl Change {
                  SET status = 'queued', next_attempt_at = $3, attempt = $4, lease_until = NULL, worker_id = NULL,
                      worked_micros = worked_micros + ($5 - beat_micros),
                      turn = CASE WHEN $3 IS NULL THEN turn ELSE ",
-                next_turn!("COALESCE(jobs.owner, '')"),
+                next_turn!("COALESCE(jobs.owner, '')", "$6"),
                 "        END
                  WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
             ))
@@ -154,6 +154,7 @@ impl Change {
             .bind(due)
             .bind(attempt)
             .bind(self.now.timestamp_micros())
+            .bind(self.now)
             .execute(&mut **conn)
             .await?;
         });

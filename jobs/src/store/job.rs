@@ -16,12 +16,15 @@ use crate::lease::Policy;
 /// So owners with many jobs and owners with one take turns, and nobody saves turns up by having no job. Two submissions
 /// at the same moment may get the same turn: an owner then starts as many jobs in that round.
 macro_rules! next_turn {
-    ($owner:literal) => {
+    ($owner:literal, $now:literal) => {
         concat!(
             "(SELECT MAX(turn) FROM (
                  SELECT MAX(turn) + 1 AS turn FROM jobs WHERE status = 'queued' AND COALESCE(owner, '') = ",
             $owner,
-            "    UNION ALL SELECT MIN(turn) FROM jobs WHERE status = 'queued' AND next_attempt_at IS NULL
+            "    UNION ALL SELECT MIN(turn) FROM jobs
+                           WHERE status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= ",
+            $now,
+            ")
                  UNION ALL SELECT 0) AS turns)"
         )
     };
@@ -46,7 +49,7 @@ impl Store {
                                    input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
                                    created_at, owner, priority, rank, turn)
                  VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, ",
-                next_turn!("COALESCE($5, '')"),
+                next_turn!("COALESCE($5, '')", "$4"),
                 ")",
             ))
             .bind(id.as_uuid())

@@ -26,7 +26,7 @@ impl Store {
                  SET status = 'queued', attempt = 0, rescues = 0, worked_micros = 0, result = NULL, diff = NULL,
                      failure = NULL, finished_at = NULL, cancel_requested_at = NULL, retried_at = $2,
                      turn = ",
-                next_turn!("COALESCE(jobs.owner, '')"),
+                next_turn!("COALESCE(jobs.owner, '')", "$2"),
                 ",   version = version + 1
                  WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled')
                  RETURNING version, spec",

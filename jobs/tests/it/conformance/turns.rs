@@ -17,6 +17,7 @@ on_every_database![
     high_goes_before_normal_before_low,
     a_job_rises_as_it_waits,
     a_retry_takes_a_turn_of_its_owner,
+    retries_that_are_due_count_as_waiting,
     a_job_of_a_lost_worker_goes_first,
     workers_at_the_same_time_claim_each_job_of_every_owner_once,
 ];
@@ -113,6 +114,26 @@ async fn a_retry_takes_a_turn_of_its_owner(database: &Database) {
     assert_eq!(lease.job_id(), first);
     assert_eq!(jobs.requeue(&lease, &failure(), Duration::ZERO).await.unwrap(), Requeued::Retrying);
     assert_eq!([next(jobs).await, next(jobs).await, next(jobs).await], [other, first, second]);
+}
+
+async fn retries_that_are_due_count_as_waiting(database: &Database) {
+    let jobs = &database.jobs;
+    let mut retried = Vec::new();
+    for _ in 0..6 {
+        submit(jobs, "a", Priority::Normal).await;
+    }
+    for _ in 0..6 {
+        retried.push(jobs.claim(&worker()).await.unwrap().unwrap().lease);
+    }
+    for lease in &retried {
+        jobs.requeue(lease, &failure(), Duration::ZERO).await.unwrap();
+    }
+    for _ in 0..3 {
+        next(jobs).await;
+    }
+    let late = [submit(jobs, "b", Priority::Normal).await, submit(jobs, "b", Priority::Normal).await];
+    let order = [next(jobs).await, next(jobs).await, next(jobs).await, next(jobs).await];
+    assert_eq!(order, [retried[3].job_id(), late[0], retried[4].job_id(), late[1]]);
 }
 
 async fn a_job_of_a_lost_worker_goes_first(database: &Database) {
