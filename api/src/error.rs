@@ -40,6 +40,9 @@ pub(crate) enum ApiError {
     /// The job ended without a diff.
     #[error("the job {0} without a diff")]
     NoDiff(JobStatus),
+    /// The job has not ended.
+    #[error("the job is still {0}: only a job that has ended can be run again")]
+    NotTerminal(JobStatus),
     /// The store did not do as asked, perhaps only for now.
     #[error("the job store is not available")]
     Storage(#[source] StoreError),
@@ -69,6 +72,7 @@ impl ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, code, title)
             }
             Self::NoDiff(_) => (StatusCode::CONFLICT, "no_diff", "No diff"),
+            Self::NotTerminal(_) => (StatusCode::CONFLICT, "not_terminal", "Job has not ended"),
             Self::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "Storage unavailable"),
             Self::Damaged(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         };

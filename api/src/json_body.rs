@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 use futures::StreamExt as _;
@@ -33,17 +33,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        let says_json = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
-            let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-            essence.eq_ignore_ascii_case(b"application/json")
-        });
-        let body = timeout(BODY_TIMEOUT, read(request.into_body())).await;
-        let bytes = body.map_err(|_| ApiError::BodyTimeout(BODY_TIMEOUT.as_secs()))??;
-        if !says_json && !bytes.trim_ascii_start().starts_with(b"{") {
-            return Err(ApiError::NotJson);
-        }
-        parse(&bytes).map(Self)
+        read_json(request).await.map(Self)
     }
+}
+
+/// The body of a request whose fields are all optional: no body at all says the same as an empty object.
+pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
+        if request.body().is_end_stream() {
+            return Ok(Self(T::default()));
+        }
+        read_json(request).await.map(Self)
+    }
+}
+
+async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+    let says_json = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        essence.eq_ignore_ascii_case(b"application/json")
+    });
+    let body = timeout(BODY_TIMEOUT, read(request.into_body())).await;
+    let bytes = body.map_err(|_| ApiError::BodyTimeout(BODY_TIMEOUT.as_secs()))??;
+    if !says_json && !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(ApiError::NotJson);
+    }
+    parse(&bytes)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, ApiError> {

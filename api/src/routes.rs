@@ -1,10 +1,12 @@
 //! Every route, and what is wrapped around all of them.
 
+mod cancel_job;
 mod create_job;
 mod get_diff;
 mod get_health;
 mod get_job;
 mod get_stage;
+mod retry_job;
 
 use std::any::Any;
 
@@ -12,7 +14,7 @@ use axum::Router;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use domain::JobId;
+use domain::{JobId, StageKey};
 use jobs::Job;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -20,6 +22,7 @@ use crate::ApiState;
 use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
 use crate::observe::observe;
+use crate::wire::{JobBody, ResultBody};
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
@@ -27,6 +30,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/analyze", post(create_job::create_job))
         .route("/analyze/", post(create_job::create_job))
         .route("/jobs/{id}", get(get_job::get_job))
+        .route("/jobs/{id}/cancel", post(cancel_job::cancel_job))
+        .route("/jobs/{id}/retry", post(retry_job::retry_job))
         .route("/jobs/{id}/diff", get(get_diff::get_diff))
         .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
         .route("/healthz", get(get_health::get_liveness))
@@ -56,14 +61,41 @@ async fn find_job(state: &ApiState, id: JobId) -> Result<Job, ApiError> {
     state.jobs.get(id).await?.ok_or(ApiError::NO_SUCH_JOB)
 }
 
+/// Reads what belongs to the job after the job itself: the body is then never older than its version says.
+async fn read_body(state: &ApiState, job: &Job) -> Result<JobBody, ApiError> {
+    let stages = state.jobs.stages(job.id).await?;
+    let result = match &job.result {
+        Some(result) => Some(ResultBody::from_result(result, &state.jobs.diff(job.id).await?.unwrap_or_default())),
+        None => None,
+    };
+    Ok(JobBody::new(job, &stages, result))
+}
+
+/// Reads what [`StageKey`] displays: `plan`, or `edit:src/main.rs`.
+fn read_stage_key(name: &str) -> Option<StageKey> {
+    let (kind, item) = name.split_once(':').unwrap_or((name, ""));
+    Some(StageKey { kind: kind.parse().ok()?, item: item.to_owned() })
+}
+
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, StatusCode};
+    use domain::StageKind;
     use serde_json::Value;
     use tower::ServiceExt as _;
 
     use super::*;
+
+    #[test]
+    fn reads_the_names_that_jobs_show() {
+        let keys = [StageKey::from(StageKind::Plan), StageKey { kind: StageKind::Edit, item: "a:b/c.rs".to_owned() }];
+        for key in keys {
+            assert_eq!(read_stage_key(&key.to_string()), Some(key));
+        }
+        assert_eq!(read_stage_key("plans"), None);
+        assert_eq!(read_stage_key(""), None);
+    }
 
     #[tokio::test]
     async fn a_panic_becomes_a_problem_that_does_not_quote_it() {

@@ -79,8 +79,10 @@ failure_codes! {
     ModelAuth = "model_auth", false;
     /// The model service answered that the request is wrong: an unknown model, or a bug.
     ModelInvalidRequest = "model_invalid_request", false;
-    /// The model service is overloaded or limits our rate.
+    /// The model service is overloaded.
     ModelOverloaded = "model_overloaded", true;
+    /// The model service limits our rate, for longer than the job may wait.
+    ModelRateLimited = "model_rate_limited", true;
     /// The model service cannot be reached, or its stream breaks off.
     ModelUnreachable = "model_unreachable", true;
     /// The model declined the task.

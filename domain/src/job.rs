@@ -6,10 +6,16 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Cost, Effort, GitRef, RepoUrl, Strategy};
+use crate::{Cost, Effort, GitRef, Priority, RepoUrl, Strategy};
 
 /// Longest prompt a job may carry, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
+
+/// How long a job may be worked on when it does not say, in seconds.
+pub const DEFAULT_TIMEOUT_SECONDS: u32 = 1_800;
+
+/// The longest that a job may ask to be worked on: a day, in seconds.
+pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
 
 /// The name of a job: a UUID v7 (RFC 9562), so ids sort by creation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +80,16 @@ pub struct JobSpec {
     /// The most this job may cost, over all its attempts.
     #[serde(default)]
     pub max_cost: Option<Cost>,
+    /// How urgent it is among its owner's jobs.
+    #[serde(default)]
+    pub priority: Priority,
+    /// How long workers may work on it, over all its attempts, in seconds; waiting does not count.
+    #[serde(default = "default_timeout_seconds")]
+    pub timeout_seconds: u32,
+}
+
+fn default_timeout_seconds() -> u32 {
+    DEFAULT_TIMEOUT_SECONDS
 }
 
 impl JobSpec {
@@ -87,11 +103,13 @@ impl JobSpec {
             effort: None,
             strategy: None,
             max_cost: None,
+            priority: Priority::default(),
+            timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
         }
     }
 }
 
-/// Where a job stands. The last three are final.
+/// Where a job stands. The last three are final, unless somebody asks for the job to be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
@@ -164,5 +182,23 @@ impl ParseNameError {
             found: text.to_owned(),
             allowed: all.iter().map(|value| as_str(*value)).collect::<Vec<_>>().join(", "),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_of_an_older_release_reads_with_the_defaults() {
+        let old = r#"{"repoUrl":"https://github.com/a/b","prompt":"x","ref":null,"maxCost":null}"#;
+        let spec: JobSpec = serde_json::from_str(old).expect("it reads");
+        assert_eq!((spec.priority, spec.timeout_seconds), (Priority::Normal, 1_800));
+    }
+
+    #[test]
+    fn levels_rise_with_the_priority() {
+        assert_eq!(Priority::ALL.map(Priority::level), [0, 1, 2]);
+        assert_eq!("high".parse(), Ok(Priority::High));
     }
 }

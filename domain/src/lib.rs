@@ -9,6 +9,7 @@ mod edit;
 mod failure;
 mod job;
 mod path;
+mod priority;
 mod repo;
 mod result;
 mod stage;
@@ -18,8 +19,11 @@ pub use call::{CallId, CallRecord, CallReservation, TokenUsage};
 pub use cost::{Cost, ParseCostError};
 pub use edit::Edit;
 pub use failure::{Failure, FailureCode};
-pub use job::{JobId, JobSpec, JobStatus, MAX_PROMPT_BYTES, ParseNameError};
+pub use job::{
+    DEFAULT_TIMEOUT_SECONDS, JobId, JobSpec, JobStatus, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseNameError,
+};
 pub use path::{MAX_PATH_BYTES, PathError, RepoPath};
+pub use priority::Priority;
 pub use repo::{CommitId, CommitIdError, GitRef, RefError, RepoUrl, RepoUrlError};
 pub use result::{FileChange, FileChangeKind, Flag, FlagKind, JobResult, Outcome, Receipt};
 pub use stage::{StageKey, StageKind, StageRecord};

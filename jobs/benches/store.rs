@@ -1,4 +1,5 @@
-//! What the store costs: a stored stage, and a job without work from submission to its end.
+//! What the store costs: a stored stage, a job without work from submission to its end, and a claim before few and many
+//! waiting jobs.
 //!
 //! `cargo bench -p jobs` measures on SQLite; with `TINYGEN_TEST_POSTGRES_URL` set also on Postgres, in a schema that is
 //! dropped afterwards. SQLite files are made in the current folder: a temporary one may be in memory.
@@ -10,12 +11,14 @@ use chrono::Utc;
 use domain::{CommitId, JobResult, JobSpec, Outcome, Receipt, RepoUrl, StageKey, StageKind, StageRecord};
 use jobs::{ClaimedJob, Jobs, WorkerId};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
 const ROUNDS: usize = 5;
 const STAGES: usize = 200;
 const JOBS: usize = 200;
 const WORKERS: usize = 8;
+/// Waiting jobs before which claims are timed.
+const WAITING: [usize; 3] = [10, 1_000, 100_000];
 /// A plan or a set of edits; a sheet may be a hundred times as large.
 const SMALL_OUTPUT_BYTES: usize = 10 << 10;
 const LARGE_OUTPUT_BYTES: usize = 1 << 20;
@@ -24,17 +27,18 @@ const LARGE_OUTPUT_BYTES: usize = 1 << 20;
 async fn main() {
     let folder = tempfile::tempdir_in(".").unwrap();
     let file = folder.path().join("jobs.db");
-    measure("SQLite", &Jobs::open(&format!("sqlite:{}", file.display())).await.unwrap()).await;
+    measure("SQLite", &format!("sqlite:{}", file.display())).await;
 
     let Ok(server) = std::env::var("TINYGEN_TEST_POSTGRES_URL") else { return };
     let schema = format!("bench_{}", std::process::id());
     let mut admin = PgConnection::connect(&server).await.unwrap();
     sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut admin).await.unwrap();
-    measure("Postgres", &Jobs::open(&format!("{server}?options[search_path]={schema}")).await.unwrap()).await;
+    measure("Postgres", &format!("{server}?options[search_path]={schema}")).await;
     sqlx::query(AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).execute(&mut admin).await.unwrap();
 }
 
-async fn measure(database: &str, jobs: &Jobs) {
+async fn measure(database: &str, url: &str) {
+    let jobs = &Jobs::open(url).await.unwrap();
     jobs.migrate().await.unwrap();
     let small = stages(jobs, SMALL_OUTPUT_BYTES).await;
     let large = stages(jobs, LARGE_OUTPUT_BYTES).await;
@@ -47,6 +51,13 @@ async fn measure(database: &str, jobs: &Jobs) {
     println!("{database}: a stage of 10 kB started and stored in {small:.2?}, one of 1 MB in {large:.2?} (median)");
     println!("{database}: {:.0} jobs/s from submission to end, one after the other", median(alone));
     println!("{database}: {:.0} jobs/s from submission to end, {WORKERS} at a time", median(together));
+    let mut waiting = 0;
+    for goal in WAITING {
+        fill(url, goal - waiting).await;
+        waiting = goal;
+        let claim = claims(jobs, goal.min(STAGES)).await;
+        println!("{database}: a claim before {goal} waiting jobs in {claim:.2?} (median)");
+    }
 }
 
 /// The median time to note a stage's start and to store its output.
@@ -87,6 +98,49 @@ async fn jobs_per_second(jobs: &Jobs, workers: usize) -> f64 {
         worker.await.unwrap();
     }
     f64::from(u32::try_from(JOBS).unwrap()) / start.elapsed().as_secs_f64()
+}
+
+/// Adds waiting jobs of every priority, half of them one owner's and the others of many. By one statement: what is measured
+/// is the claim.
+async fn fill(url: &str, count: usize) {
+    let statement = |uuid: &str| {
+        AssertSqlSafe(format!(
+            "WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {count}),
+                 sample AS (SELECT * FROM jobs ORDER BY id LIMIT 1)
+             INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version, input_tokens,
+                               cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos, created_at,
+                               owner, priority, rank, turn)
+             SELECT {uuid}, spec, 'queued', 0, 3, 0, 0, 1, 0, 0, 0, 0, 0, created_at,
+                    CASE i % 2 WHEN 0 THEN 'many' ELSE 'owner-' || (i / 2 % 100) END, 'normal',
+                    i - (i % 3) * 1000, CASE i % 2 WHEN 0 THEN i / 2 ELSE i / 200 END
+             FROM numbers, sample"
+        ))
+    };
+    if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query(statement("randomblob(16)")).execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query(statement("gen_random_uuid()")).execute(&mut connection).await.unwrap();
+        sqlx::query("ANALYZE jobs").execute(&mut connection).await.unwrap();
+    }
+}
+
+/// The median time of a claim; what is claimed waits again afterwards.
+async fn claims(jobs: &Jobs, count: usize) -> Duration {
+    let mut times = Vec::new();
+    let mut leases = Vec::new();
+    for _ in 0..count {
+        let start = Instant::now();
+        let claimed = jobs.claim(&WorkerId::new("bench")).await.unwrap().unwrap();
+        times.push(start.elapsed());
+        leases.push(claimed.lease);
+    }
+    for lease in leases {
+        jobs.release(&lease).await.unwrap();
+    }
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Claims a job, though perhaps not the one submitted just before: while others hold that one's lock there may be nothing

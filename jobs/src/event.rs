@@ -54,6 +54,8 @@ event_kinds! {
     JobStarted = "job.started";
     /// An attempt failed; another one follows.
     JobRetrying = "job.retrying";
+    /// Somebody asked for a finished job to be run again.
+    JobRetried = "job.retried";
     /// Somebody asked for the end of a running job.
     JobCancelRequested = "job.cancelRequested";
     /// Work on a stage began.
@@ -71,7 +73,7 @@ event_kinds! {
 }
 
 impl EventKind {
-    /// Whether nothing can follow.
+    /// Whether the job has ended: nothing can follow but [`Self::JobRetried`].
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCanceled)
     }

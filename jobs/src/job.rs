@@ -72,6 +72,19 @@ pub enum Cancellation {
     NotFound,
 }
 
+/// What became of a request to run a finished job again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retrial {
+    /// The job waits for a worker.
+    Queued,
+    /// The job is open because of such a request already.
+    AlreadyRetried,
+    /// The job has not ended yet.
+    NotOver(JobStatus),
+    /// There is no such job.
+    NotFound,
+}
+
 /// What a sweep found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {

@@ -59,6 +59,8 @@ pub struct ClaimedJob {
     pub attempt: u32,
     /// How many workers were lost on the job before.
     pub rescues: u32,
+    /// How long it may still be worked on.
+    pub time_left: Duration,
 }
 
 /// What a worker learns about its lease.
@@ -77,7 +79,7 @@ pub enum Heartbeat {
 pub enum Requeued {
     /// It waits for another attempt.
     Retrying,
-    /// That was the last attempt: it failed.
+    /// It has no attempt, or no time to wait, left: it failed.
     Failed,
     /// Its end had been asked for meanwhile: it is canceled.
     Canceled,
@@ -92,10 +94,20 @@ pub struct Policy {
     pub max_attempts: u32,
     /// Workers lost on one job until it is given up as poisoned.
     pub max_lost_workers: u32,
+    /// Waiting time after which a job of a lower priority is as urgent as a new one of the next higher.
+    pub ageing: Duration,
+    /// From a job's submission, or its last retry, to the time beyond which it does not wait for a rate limit.
+    pub max_postponement: Duration,
 }
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { lease: Duration::from_secs(15), max_attempts: 3, max_lost_workers: 3 }
+        Self {
+            lease: Duration::from_secs(15),
+            max_attempts: 3,
+            max_lost_workers: 3,
+            ageing: Duration::from_mins(10),
+            max_postponement: Duration::from_hours(24),
+        }
     }
 }

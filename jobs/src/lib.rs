@@ -21,7 +21,7 @@ use crate::store::Store;
 
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
-pub use job::{Cancellation, Job, StageSummary, Swept};
+pub use job::{Cancellation, Job, Retrial, StageSummary, Swept};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
@@ -76,7 +76,12 @@ impl Jobs {
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
     pub async fn submit(&self, spec: JobSpec) -> Result<Job, StoreError> {
-        let job = self.store.submit(spec, self.policy.max_attempts).await?;
+        self.submit_of(None, spec).await
+    }
+
+    /// Accepts a job of this owner. Owners take turns; all jobs without one are one owner's.
+    pub async fn submit_of(&self, owner: Option<&str>, spec: JobSpec) -> Result<Job, StoreError> {
+        let job = self.store.submit(owner, spec, &self.policy).await?;
         self.bell.ring(job.id);
         Ok(job)
     }
@@ -111,12 +116,24 @@ impl Jobs {
     pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
         self.store.cancel(id).await
     }
+
+    /// Runs a finished job again, with all its attempts: from the stage `from`, whose output is forgotten together with
+    /// those of all later stages, or else from the first stage that is not finished. What it has cost stays counted.
+    /// Asking twice is the same as asking once.
+    pub async fn retry(&self, id: JobId, from: Option<&StageKey>) -> Result<Retrial, StoreError> {
+        let retrial = self.store.retry(id, from, &self.policy).await?;
+        if retrial == Retrial::Queued {
+            self.bell.ring(id);
+        }
+        Ok(retrial)
+    }
 }
 
 /// For workers. Everything that writes fails with [`StoreError::LeaseLost`], and changes nothing, when the lease is not
 /// the job's newest or the job is over.
 impl Jobs {
-    /// Takes the job that has waited longest, or one whose worker was lost. The try is counted before any work is done.
+    /// Takes a job whose worker was lost, or else the most urgent job of the owner whose turn it is; jobs become more
+    /// urgent as they wait. The try is counted before any work is done.
     pub async fn claim(&self, worker: &WorkerId) -> Result<Option<ClaimedJob>, StoreError> {
         self.store.claim(worker, &self.policy).await
     }
@@ -199,6 +216,12 @@ impl Jobs {
             self.bell.ring(lease.job_id);
         }
         Ok(requeued)
+    }
+
+    /// Lets the job wait `delay` because a service limits our rate; its attempt is not used up. A job that would wait
+    /// beyond the [`Policy`]'s bound fails with `failure` instead.
+    pub async fn postpone(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
+        self.store.postpone(lease, failure, delay, &self.policy).await
     }
 
     /// Hands the job back for another worker to go on with at once; its attempt is not used up.

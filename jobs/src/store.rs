@@ -12,6 +12,7 @@ mod event;
 mod expire;
 mod finish;
 mod job;
+mod retry;
 mod rows;
 mod stage;
 mod sweep;
@@ -161,6 +162,8 @@ struct Change {
     attempt: i64,
     attempts_left: bool,
     cancel_requested: bool,
+    /// When the job was submitted or last retried.
+    queued_at: DateTime<Utc>,
 }
 
 impl Change {
@@ -170,11 +173,12 @@ impl Change {
         lease: &Lease,
         expired_by: Option<DateTime<Utc>>,
     ) -> Result<Self, StoreError> {
-        let locked: Option<(i64, i64, i64, bool)> = on!(&mut tx, conn => {
+        let locked: Option<(i64, i64, i64, bool, DateTime<Utc>)> = on!(&mut tx, conn => {
             sqlx::query_as(
                 "UPDATE jobs SET version = version + 1
                  WHERE id = $1 AND lease_epoch = $2 AND status = 'running' AND ($3 IS NULL OR lease_until <= $3)
-                 RETURNING version, attempt, max_attempts, cancel_requested_at IS NOT NULL",
+                 RETURNING version, attempt, max_attempts, cancel_requested_at IS NOT NULL,
+                     COALESCE(retried_at, created_at)",
             )
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)
@@ -182,8 +186,9 @@ impl Change {
             .fetch_optional(&mut **conn)
             .await?
         });
-        let (seq, attempt, max_attempts, cancel_requested) = locked.ok_or(StoreError::LeaseLost)?;
-        Ok(Self { tx, now, lease: *lease, seq, attempt, attempts_left: attempt < max_attempts, cancel_requested })
+        let (seq, attempt, max_attempts, cancel_requested, queued_at) = locked.ok_or(StoreError::LeaseLost)?;
+        let attempts_left = attempt < max_attempts;
+        Ok(Self { tx, now, lease: *lease, seq, attempt, attempts_left, cancel_requested, queued_at })
     }
 
     /// Writes the event of the change, and makes both last.

@@ -62,7 +62,7 @@ impl Attempts {
                 Stop::LeaseLost => End::LeaseLost,
                 Stop::CancelRequested => End::CancelRequested,
             },
-            () = sleep(self.config.deadline) => deadline_exceeded(self.config.deadline),
+            () = sleep(job.time_left) => deadline_exceeded(job.spec.timeout_seconds),
         };
         match self.write_end(&job, &end).await {
             Ok(()) => {
@@ -109,6 +109,12 @@ impl Attempts {
     async fn try_write_end(&self, job: &ClaimedJob, end: &End) -> Result<(), StoreError> {
         match end {
             End::Succeeded(result) => self.jobs.succeed(&job.lease, result).await,
+            End::Failed { failure, retry_after } if failure.code == FailureCode::ModelRateLimited => {
+                let delay = retry::postponement(&self.config, *retry_after);
+                let is_last = self.jobs.postpone(&job.lease, failure, delay).await? != Requeued::Retrying;
+                warn!(failure.code = %failure.code, is_last, ?delay, "The model service limits our rate");
+                Ok(())
+            }
             End::Failed { failure, retry_after } if failure.code.is_retryable() => {
                 let delay = retry::delay(&self.config, job.attempt, *retry_after);
                 let requeued = self.jobs.requeue(&job.lease, failure, delay).await?;
@@ -127,7 +133,7 @@ impl Attempts {
     }
 }
 
-fn deadline_exceeded(deadline: Duration) -> End {
-    let message = format!("the attempt took longer than {} seconds", deadline.as_secs());
+fn deadline_exceeded(timeout_seconds: u32) -> End {
+    let message = format!("the work on the job took longer than {timeout_seconds} seconds");
     End::Failed { failure: Failure::new(FailureCode::DeadlineExceeded, message), retry_after: None }
 }

@@ -20,8 +20,6 @@ pub struct WorkerConfig {
     pub idle: Duration,
     /// How often to look for what no bell rings for: retries that come due, and lost workers.
     pub sweep: Duration,
-    /// Longest an attempt may take.
-    pub deadline: Duration,
     /// Upper bound of the wait before the second attempt; it doubles with each one.
     pub first_backoff: Duration,
     /// Largest upper bound of the wait before an attempt.
@@ -37,7 +35,6 @@ impl Default for WorkerConfig {
             check: Duration::from_secs(1),
             idle: Duration::from_secs(5),
             sweep: Duration::from_secs(3),
-            deadline: Duration::from_hours(1),
             first_backoff: Duration::from_secs(5),
             max_backoff: Duration::from_mins(1),
         }

@@ -16,9 +16,25 @@ pub(crate) fn delay(config: &WorkerConfig, attempt: u32, retry_after: Option<Dur
     jittered.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
+/// The wait before a job goes on that a service's limit of our rate has stopped: as long as the service asks, and up to a
+/// tenth more, so that such jobs don't come back all at once.
+pub(crate) fn postponement(config: &WorkerConfig, retry_after: Option<Duration>) -> Duration {
+    let asked = retry_after.unwrap_or(config.max_backoff).min(MAX_RETRY_AFTER);
+    asked + (asked / 10).mul_f64(rand::random())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_for_a_rate_limit_at_least_as_long_as_asked() {
+        let config = WorkerConfig::default();
+        for (asked, least) in [(None, 60), (Some(7), 7), (Some(86_400), 3_600)] {
+            let (delay, least) = (postponement(&config, asked.map(Duration::from_secs)), Duration::from_secs(least));
+            assert!(delay >= least && delay <= least + least / 10, "{delay:?}");
+        }
+    }
 
     #[test]
     fn waits_longer_with_each_attempt_up_to_a_bound() {

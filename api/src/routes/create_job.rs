@@ -9,7 +9,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use domain::{Cost, Effort, GitRef, JobSpec, MAX_PROMPT_BYTES, ParseCostError, RepoUrl, Strategy};
+use domain::{
+    Cost, DEFAULT_TIMEOUT_SECONDS, Effort, GitRef, JobSpec, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseCostError,
+    Priority, RepoUrl, Strategy,
+};
 use egress::Egress;
 use serde::Deserialize;
 
@@ -41,6 +44,10 @@ pub(crate) struct CreateJob {
     strategy: Option<String>,
     /// The most the job may cost over all its attempts, in US dollars.
     max_cost_usd: Option<f64>,
+    /// How urgent the job is: `low`, `normal` or `high`.
+    priority: Option<String>,
+    /// How long workers may work on the job, over all its attempts: up to a day; half an hour when absent.
+    timeout_seconds: Option<u64>,
 }
 
 /// Answers 202 once the job's row is committed, and never before.
@@ -68,8 +75,19 @@ impl CreateJob {
         let effort = optional(&mut errors, "/effort", self.effort, |text| text.parse::<Effort>());
         let strategy = optional(&mut errors, "/strategy", self.strategy, |text| read_strategy(&text)).flatten();
         let max_cost = optional(&mut errors, "/maxCostUsd", self.max_cost_usd, read_cost);
+        let priority = optional(&mut errors, "/priority", self.priority, |text| text.parse::<Priority>());
+        let timeout_seconds = optional(&mut errors, "/timeoutSeconds", self.timeout_seconds, read_timeout);
         let (Some(repo_url), Some(prompt), true) = (repo_url, prompt, errors.is_empty()) else { return Err(errors) };
-        Ok(JobSpec { repo_url, prompt, git_ref, model, effort, strategy, max_cost })
+        Ok(JobSpec {
+            git_ref,
+            model,
+            effort,
+            strategy,
+            max_cost,
+            priority: priority.unwrap_or_default(),
+            timeout_seconds: timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS),
+            ..JobSpec::new(repo_url, prompt)
+        })
     }
 }
 
@@ -119,6 +137,11 @@ fn read_model(text: String) -> Result<String, String> {
 
 fn read_strategy(text: &str) -> Result<Option<Strategy>, String> {
     if text == AUTO { Ok(None) } else { text.parse().map(Some).map_err(|error| format!("{error}, or {AUTO}")) }
+}
+
+fn read_timeout(seconds: u64) -> Result<u32, String> {
+    let timeout = u32::try_from(seconds).ok().filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds));
+    timeout.ok_or_else(|| format!("must be 1 to {MAX_TIMEOUT_SECONDS}"))
 }
 
 /// Takes the number as it was written: the shortest decimal that reads as this float has the digits of the request.

@@ -5,13 +5,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use domain::JobId;
-use jobs::Job;
 
-use super::find_job;
+use super::{find_job, read_body};
 use crate::ApiState;
 use crate::error::ApiError;
 use crate::path_of::PathOf;
-use crate::wire::{JobBody, ResultBody, poll_after_seconds};
+use crate::wire::poll_after_seconds;
 
 /// Answers with the whole job, or with 304 when the client has this version of it; `Retry-After` says when to look
 /// again, until the job has ended.
@@ -29,16 +28,6 @@ pub(crate) async fn get_job(
     }
     let body = read_body(&state, &job).await?;
     Ok((headers, Json(body)).into_response())
-}
-
-/// Reads what belongs to the job after the job itself: the body is then never older than its version says.
-async fn read_body(state: &ApiState, job: &Job) -> Result<JobBody, ApiError> {
-    let stages = state.jobs.stages(job.id).await?;
-    let result = match &job.result {
-        Some(result) => Some(ResultBody::from_result(result, &state.jobs.diff(job.id).await?.unwrap_or_default())),
-        None => None,
-    };
-    Ok(JobBody::new(job, &stages, result))
 }
 
 /// Whether the client already has what the tag names (RFC 9110 §13.1.2: compared weakly).

@@ -1,7 +1,7 @@
 //! A job as the API shows it.
 
 use chrono::Utc;
-use domain::{Effort, JobId, JobStatus};
+use domain::{Effort, JobId, JobStatus, Priority};
 use jobs::{Job, StageSummary};
 use serde::Serialize;
 
@@ -39,6 +39,10 @@ pub struct JobLinks {
     pub own: String,
     /// Its diff.
     pub diff: String,
+    /// Where to ask for its end.
+    pub cancel: String,
+    /// Where to ask for another run, once it has ended.
+    pub retry: String,
 }
 
 /// A job: what was asked, where it stands, what it did, what came out.
@@ -70,6 +74,10 @@ pub struct JobBody {
     pub strategy: &'static str,
     /// The most the job may cost, in US dollars.
     pub max_cost_usd: Option<f64>,
+    /// How urgent it is among its owner's jobs.
+    pub priority: Priority,
+    /// How long workers may work on it, over all its attempts.
+    pub timeout_seconds: u32,
     /// What was done so far, in order.
     pub stages: Vec<StageBody>,
     /// What came out; only of a job that succeeded.
@@ -109,7 +117,8 @@ impl JobReceipt {
 impl JobLinks {
     /// The addresses of a job.
     pub fn new(id: JobId) -> Self {
-        Self { own: format!("/jobs/{id}"), diff: format!("/jobs/{id}/diff") }
+        let below = |name: &str| format!("/jobs/{id}/{name}");
+        Self { own: format!("/jobs/{id}"), diff: below("diff"), cancel: below("cancel"), retry: below("retry") }
     }
 }
 
@@ -132,6 +141,8 @@ impl JobBody {
             effort: spec.effort,
             strategy: spec.strategy.map_or(AUTO, |strategy| strategy.as_str()),
             max_cost_usd: spec.max_cost.map(domain::Cost::as_usd),
+            priority: spec.priority,
+            timeout_seconds: spec.timeout_seconds,
             stages: stages.iter().map(|stage| StageBody::new(job, stage)).collect(),
             result,
             error,

@@ -149,7 +149,7 @@ fn status(code: FailureCode) -> StatusCode {
         | FailureCode::ModelUnreachable
         | FailureCode::ModelAuth
         | FailureCode::ModelOutputInvalid => StatusCode::BAD_GATEWAY,
-        FailureCode::ModelOverloaded => StatusCode::SERVICE_UNAVAILABLE,
+        FailureCode::ModelOverloaded | FailureCode::ModelRateLimited => StatusCode::SERVICE_UNAVAILABLE,
         FailureCode::RepoTimeout | FailureCode::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         FailureCode::Poisoned | FailureCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
@@ -170,6 +170,7 @@ fn title(code: FailureCode) -> &'static str {
         FailureCode::ModelAuth => "Model service refused the credentials",
         FailureCode::ModelInvalidRequest => "Model service refused the request",
         FailureCode::ModelOverloaded => "Model service overloaded",
+        FailureCode::ModelRateLimited => "Model service limits the rate",
         FailureCode::ModelUnreachable => "Model service unreachable",
         FailureCode::ModelRefused => "Model declined the task",
         FailureCode::ModelOutputInvalid => "Model's answers not usable",

@@ -1,6 +1,6 @@
 //! `POST /analyze/`.
 
-use domain::{Cost, Effort, GitRef, JobId, JobSpec, MAX_PROMPT_BYTES, RepoUrl, Strategy};
+use domain::{Cost, Effort, GitRef, JobId, JobSpec, MAX_PROMPT_BYTES, Priority, RepoUrl, Strategy};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -55,6 +55,7 @@ async fn every_option_reaches_the_spec() {
         .create(&json!({
             "repoUrl": "https://git.example.org/a/b.git", "prompt": "Größe — 日本", "ref": "feature/x",
             "model": "claude-opus-5-5", "effort": "xhigh", "strategy": "sheet", "maxCostUsd": 0.1,
+            "priority": "high", "timeoutSeconds": 86_400,
         }))
         .await;
     assert_eq!(answer.status, 202);
@@ -67,6 +68,8 @@ async fn every_option_reaches_the_spec() {
         effort: Some(Effort::Xhigh),
         strategy: Some(Strategy::Sheet),
         max_cost: Some(Cost::from_nanos(100_000_000)),
+        priority: Priority::High,
+        timeout_seconds: 86_400,
     };
     assert_eq!(server.jobs.get(id).await.expect("store").expect("row").spec, expected);
     let shown = server.get(&format!("/jobs/{id}")).await;
@@ -78,7 +81,7 @@ async fn absent_and_null_and_auto_are_the_servers_choice() {
     let server = Server::start().await;
     let body = json!({
         "repoUrl": "https://github.com/a/b", "prompt": "x", "ref": null, "model": null, "effort": null,
-        "strategy": "auto", "maxCostUsd": null,
+        "strategy": "auto", "maxCostUsd": null, "priority": null, "timeoutSeconds": null,
     });
     let id = server.create(&body).await.json()["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
     let url = RepoUrl::parse("https://github.com/a/b").expect("valid");
@@ -91,7 +94,7 @@ async fn all_wrong_fields_are_reported_at_once() {
     let answer = server
         .create(&json!({
             "repoUrl": "git@github.com:a/b.git", "prompt": " ", "ref": "HEAD~1", "model": "a b", "effort": "hard",
-            "strategy": "magic", "maxCostUsd": -1,
+            "strategy": "magic", "maxCostUsd": -1, "priority": "urgent", "timeoutSeconds": 0,
         }))
         .await;
     assert_eq!(answer.status, 422);
@@ -126,6 +129,11 @@ async fn a_wrong_value_is_refused_where_it_stands() {
         ("/strategy", seed_with("strategy", json!(["sheet"]))),
         ("/maxCostUsd", seed_with("maxCostUsd", 0)),
         ("/maxCostUsd", seed_with("maxCostUsd", "0.5")),
+        ("/priority", seed_with("priority", "HIGH")),
+        ("/timeoutSeconds", seed_with("timeoutSeconds", 0)),
+        ("/timeoutSeconds", seed_with("timeoutSeconds", 86_401)),
+        ("/timeoutSeconds", seed_with("timeoutSeconds", u64::MAX)),
+        ("/timeoutSeconds", seed_with("timeoutSeconds", -1)),
         ("", json!([1])),
     ];
     for (pointer, body) in cases {

@@ -1,5 +1,6 @@
 //! The HTTP API over a real listener, a real SQLite store and a real client; no worker: the tests drive the jobs.
 
+mod cancel_job;
 mod connections;
 mod create_job;
 mod get_diff;
@@ -7,5 +8,6 @@ mod get_job;
 mod get_stage;
 mod health;
 mod problems;
+mod retry_job;
 mod server;
 mod work;

@@ -1,33 +1,46 @@
 //! A worker takes a job, and keeps it.
 
-use domain::JobId;
+use std::time::Duration;
+
+use domain::{JobId, JobSpec};
 use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::rows::from_json;
-use super::{On, Store, after, commit, event, on, to_small_count};
+use super::{On, Store, after, commit, event, on, to_count, to_small_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{ClaimedJob, Heartbeat, Lease, Policy, WorkerId};
 
-/// Which jobs a worker may have at `$1`: those that wait and are due, and those whose worker was lost. One that lost too
-/// many workers, or is to be canceled, is left to the sweep. The first line is the one that the partial index knows.
-macro_rules! claimable {
+/// A job that waits and is due at `$1`.
+macro_rules! due {
+    () => {
+        "status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= $1)"
+    };
+}
+
+/// A job whose worker was lost by `$1`. One that lost too many workers, or is to be canceled, is left to the sweep.
+macro_rules! orphaned {
     ($max_lost_workers:literal) => {
         concat!(
-            "status IN ('queued', 'running')
-             AND (status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= $1)
-                  OR status = 'running' AND lease_until <= $1 AND cancel_requested_at IS NULL
-                     AND rescues + 1 < ",
-            $max_lost_workers,
-            ")"
+            "status = 'running' AND lease_until <= $1 AND cancel_requested_at IS NULL AND rescues + 1 < ",
+            $max_lost_workers
         )
     };
 }
-pub(super) use claimable;
 
-/// Takes the oldest of them. It counts before any work is done: a job that takes its worker down cannot do so for ever.
+/// Which jobs a worker may have at `$1`. The first line is the one that the partial index knows.
+macro_rules! claimable {
+    ($max_lost_workers:literal) => {
+        concat!("status IN ('queued', 'running') AND (", due!(), " OR ", orphaned!($max_lost_workers), ")")
+    };
+}
+pub(super) use {claimable, due, orphaned};
+
+/// Takes a job whose worker was lost, which had its turn before; or else the best job of the owner who is next
+/// (docs/adr/0008). Each step reads the first row of an index. It counts before any work is done: a job that takes its
+/// worker down cannot do so for ever.
 macro_rules! claim {
     ($skip_locked:literal) => {
         concat!(
@@ -38,18 +51,58 @@ macro_rules! claim {
                  lease_epoch = lease_epoch + 1,
                  lease_until = $2,
                  worker_id = $3,
+                 beat_micros = $5,
                  next_attempt_at = NULL,
                  started_at = COALESCE(started_at, $1),
                  version = version + 1
+             WHERE id = COALESCE(
+                 (SELECT id FROM jobs
+                  WHERE ",
+            orphaned!("$4"),
+            "     ORDER BY lease_until
+                  LIMIT 1 ",
+            $skip_locked,
+            "),
+                 (SELECT id FROM jobs
+                  WHERE ",
+            due!(),
+            "         AND COALESCE(owner, '') = (
+                          SELECT COALESCE(owner, '') FROM jobs
+                          WHERE ",
+            due!(),
+            "             ORDER BY turn, id
+                          LIMIT 1 ",
+            $skip_locked,
+            "         )
+                  ORDER BY rank, id
+                  LIMIT 1 ",
+            $skip_locked,
+            "))
+             RETURNING id, spec, lease_epoch, attempt, rescues, version, worked_micros, COALESCE(owner, '') AS owner,
+                 turn,
+                 EXISTS (
+                     SELECT 1 FROM jobs AS other
+                     WHERE other.status = 'queued' AND COALESCE(other.owner, '') = COALESCE(jobs.owner, '')
+                       AND other.turn < jobs.turn
+                 ) AS has_overtaken"
+        )
+    };
+}
+
+/// Gives the turn of a job that was claimed before others of its owner, `$3`, to the one whose turn it was.
+macro_rules! swap_turns {
+    ($skip_locked:literal) => {
+        concat!(
+            "UPDATE jobs SET turn = $3
              WHERE id = (
                  SELECT id FROM jobs
                  WHERE ",
-            claimable!("$4"),
-            " ORDER BY id
+            due!(),
+            "        AND COALESCE(owner, '') = $2 AND turn < $3
+                 ORDER BY turn, id
                  LIMIT 1 ",
             $skip_locked,
-            ")
-             RETURNING id, spec, lease_epoch, attempt, rescues, version"
+            ")"
         )
     };
 }
@@ -58,6 +111,8 @@ macro_rules! claim {
 /// writes at a time.
 const CLAIM_ON_POSTGRES: &str = claim!("FOR UPDATE SKIP LOCKED");
 const CLAIM_ON_SQLITE: &str = claim!("");
+const SWAP_TURNS_ON_POSTGRES: &str = swap_turns!("FOR UPDATE SKIP LOCKED");
+const SWAP_TURNS_ON_SQLITE: &str = swap_turns!("");
 
 #[derive(FromRow)]
 struct ClaimedRow {
@@ -67,15 +122,19 @@ struct ClaimedRow {
     attempt: i64,
     rescues: i64,
     version: i64,
+    worked_micros: i64,
+    owner: String,
+    turn: i64,
+    has_overtaken: bool,
 }
 
 impl Store {
     /// Takes the best job there is, if there is one.
     pub(crate) async fn claim(&self, worker: &WorkerId, policy: &Policy) -> Result<Option<ClaimedJob>, StoreError> {
         let (mut tx, now) = self.begin().await?;
-        let claim = match &tx {
-            On::Postgres(_) => CLAIM_ON_POSTGRES,
-            On::Sqlite(_) => CLAIM_ON_SQLITE,
+        let (claim, swap_turns) = match &tx {
+            On::Postgres(_) => (CLAIM_ON_POSTGRES, SWAP_TURNS_ON_POSTGRES),
+            On::Sqlite(_) => (CLAIM_ON_SQLITE, SWAP_TURNS_ON_SQLITE),
         };
         let claimed: Option<ClaimedRow> = on!(&mut tx, conn => {
             sqlx::query_as(claim)
@@ -83,20 +142,30 @@ impl Store {
                 .bind(after(now, policy.lease))
                 .bind(worker.as_str())
                 .bind(i64::from(policy.max_lost_workers))
+                .bind(now.timestamp_micros())
                 .fetch_optional(&mut **conn)
                 .await?
         });
         let Some(row) = claimed else { return Ok(None) };
+        if row.has_overtaken {
+            on!(&mut tx, conn => {
+                sqlx::query(swap_turns).bind(now).bind(&row.owner).bind(row.turn).execute(&mut **conn).await?;
+            });
+        }
         let id = JobId::from(row.id);
         let data = json!({ "attempt": row.attempt, "rescues": row.rescues, "worker": worker.as_str() });
         event::append(&mut tx, id, row.version, EventKind::JobStarted, &data, now).await?;
         commit(tx).await?;
+        let spec: JobSpec = from_json("spec", &row.spec)?;
+        let timeout = Duration::from_secs(u64::from(spec.timeout_seconds));
+        let time_left = timeout.saturating_sub(Duration::from_micros(to_count(row.worked_micros)));
         Ok(Some(ClaimedJob {
             id,
-            spec: from_json("spec", &row.spec)?,
+            spec,
             lease: Lease { job_id: id, epoch: row.lease_epoch },
             attempt: to_small_count(row.attempt),
             rescues: to_small_count(row.rescues),
+            time_left,
         }))
     }
 
@@ -105,13 +174,14 @@ impl Store {
         let (mut tx, now) = self.begin().await?;
         let cancel_requested: Option<bool> = on!(&mut tx, conn => {
             sqlx::query_scalar(
-                "UPDATE jobs SET lease_until = $3
+                "UPDATE jobs SET lease_until = $3, worked_micros = worked_micros + ($4 - beat_micros), beat_micros = $4
                  WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
                  RETURNING cancel_requested_at IS NOT NULL",
             )
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)
             .bind(after(now, policy.lease))
+            .bind(now.timestamp_micros())
             .fetch_optional(&mut **conn)
             .await?
         });

@@ -6,11 +6,12 @@ use chrono::{DateTime, Utc};
 use domain::{Failure, JobResult};
 use serde_json::{Value, json};
 
+use super::job::next_turn;
 use super::rows::to_json;
 use super::{Change, Store, after, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::lease::{Lease, Requeued};
+use crate::lease::{Lease, Policy, Requeued};
 
 /// How a job ends for good.
 pub(super) enum End<'a> {
@@ -52,6 +53,30 @@ impl Store {
             return Ok(Requeued::Failed);
         }
         let (attempt, due) = (change.attempt, after(change.now, delay));
+        let data = json!({ "attempt": attempt, "failure": failure, "nextAttemptAt": due });
+        change.wait_until(Some(due), attempt, EventKind::JobRetrying, data).await?;
+        Ok(Requeued::Retrying)
+    }
+
+    /// Lets the job wait for a service that limits our rate, unless it would wait too long. The attempt is not used up.
+    pub(crate) async fn postpone(
+        &self,
+        lease: &Lease,
+        failure: &Failure,
+        delay: Duration,
+        policy: &Policy,
+    ) -> Result<Requeued, StoreError> {
+        let change = self.change(lease).await?;
+        if change.cancel_requested {
+            change.end(End::Canceled).await?;
+            return Ok(Requeued::Canceled);
+        }
+        let due = after(change.now, delay);
+        if due > after(change.queued_at, policy.max_postponement) {
+            change.end(End::Failed(failure)).await?;
+            return Ok(Requeued::Failed);
+        }
+        let attempt = change.attempt - 1;
         let data = json!({ "attempt": attempt, "failure": failure, "nextAttemptAt": due });
         change.wait_until(Some(due), attempt, EventKind::JobRetrying, data).await?;
         Ok(Requeued::Retrying)
@@ -105,7 +130,8 @@ impl Change {
         self.commit(kind, data).await
     }
 
-    /// Puts the job back among those that wait.
+    /// Puts the job back among those that wait. One that had to wait before, until `due`, has had its turn; one that is
+    /// handed back has not.
     async fn wait_until(
         mut self,
         due: Option<DateTime<Utc>>,
@@ -114,15 +140,21 @@ impl Change {
         data: Value,
     ) -> Result<(), StoreError> {
         on!(&mut self.tx, conn => {
-            sqlx::query(
+            sqlx::query(concat!(
                 "UPDATE jobs
-                 SET status = 'queued', next_attempt_at = $3, attempt = $4, lease_until = NULL, worker_id = NULL
+                 SET status = 'queued', next_attempt_at = $3, attempt = $4, lease_until = NULL, worker_id = NULL,
+                     worked_micros = worked_micros + ($5 - beat_micros),
+                     turn = CASE WHEN $3 IS NULL THEN turn ELSE ",
+                next_turn!("COALESCE(jobs.owner, '')", "$6"),
+                "        END
                  WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
-            )
+            ))
             .bind(self.lease.job_id.as_uuid())
             .bind(self.lease.epoch)
             .bind(due)
             .bind(attempt)
+            .bind(self.now.timestamp_micros())
+            .bind(self.now)
             .execute(&mut **conn)
             .await?;
         });

@@ -1,6 +1,7 @@
 //! A job is accepted, and looked at.
 
-use domain::{Cost, JobId, JobSpec, JobStatus, TokenUsage};
+use chrono::{DateTime, Utc};
+use domain::{Cost, JobId, JobSpec, JobStatus, Priority, TokenUsage};
 use serde_json::json;
 
 use super::rows::{JobRow, to_json};
@@ -8,23 +9,56 @@ use super::{Store, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::job::Job;
+use crate::lease::Policy;
+
+/// The turn of a job that an owner puts in the queue: after the owner's last one, and not before the one that is next.
+///
+/// So owners with many jobs and owners with one take turns, and nobody saves turns up by having no job. Two submissions
+/// at the same moment may get the same turn: an owner then starts as many jobs in that round.
+macro_rules! next_turn {
+    ($owner:literal, $now:literal) => {
+        concat!(
+            "(SELECT MAX(turn) FROM (
+                 SELECT MAX(turn) + 1 AS turn FROM jobs WHERE status = 'queued' AND COALESCE(owner, '') = ",
+            $owner,
+            "    UNION ALL SELECT MIN(turn) FROM jobs
+                           WHERE status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= ",
+            $now,
+            ")
+                 UNION ALL SELECT 0) AS turns)"
+        )
+    };
+}
+pub(super) use next_turn;
+
+/// A job's place among its owner's, the smallest first. That all jobs age at the same pace makes it a constant.
+pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i64 {
+    let advance = policy.ageing.saturating_mul(priority.level());
+    now.timestamp_micros().saturating_sub(i64::try_from(advance.as_micros()).unwrap_or(i64::MAX))
+}
 
 impl Store {
     /// Stores a new job.
-    pub(crate) async fn submit(&self, spec: JobSpec, max_attempts: u32) -> Result<Job, StoreError> {
+    pub(crate) async fn submit(&self, owner: Option<&str>, spec: JobSpec, policy: &Policy) -> Result<Job, StoreError> {
+        let max_attempts = policy.max_attempts;
         let id = JobId::new();
         let (mut tx, now) = self.begin().await?;
         on!(&mut tx, conn => {
-            sqlx::query(
+            sqlx::query(concat!(
                 "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
                                    input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
-                                   created_at)
-                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4)",
-            )
+                                   created_at, owner, priority, rank, turn)
+                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, ",
+                next_turn!("COALESCE($5, '')", "$4"),
+                ")",
+            ))
             .bind(id.as_uuid())
             .bind(to_json(&spec))
             .bind(i64::from(max_attempts))
             .bind(now)
+            .bind(owner)
+            .bind(spec.priority.as_str())
+            .bind(rank(spec.priority, now, policy))
             .execute(&mut **conn)
             .await?;
         });

@@ -4,7 +4,7 @@ use domain::{Failure, FailureCode, JobId};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::claim::claimable;
+use super::claim::{claimable, due, orphaned};
 use super::finish::End;
 use super::{Store, on};
 use crate::error::StoreError;

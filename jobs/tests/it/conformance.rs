@@ -7,5 +7,8 @@ mod ends;
 mod events;
 mod fence;
 mod leases;
+mod limits;
 mod reopen;
+mod retries;
 mod stages;
+mod turns;

@@ -87,7 +87,8 @@ impl LlmError {
     /// The kind of failure, as a job's caller sees it.
     pub fn code(&self) -> FailureCode {
         match self {
-            Self::RateLimited(_) | Self::Overloaded(_) => FailureCode::ModelOverloaded,
+            Self::RateLimited(_) => FailureCode::ModelRateLimited,
+            Self::Overloaded(_) => FailureCode::ModelOverloaded,
             Self::Unavailable(_) | Self::Unreachable(_) | Self::Interrupted(_) | Self::Timeout | Self::Malformed(_) => {
                 FailureCode::ModelUnreachable
             }

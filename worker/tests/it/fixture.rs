@@ -34,8 +34,7 @@ impl Database {
     }
 
     pub(crate) async fn submit(&self) -> JobId {
-        let spec = JobSpec::new(RepoUrl::parse("https://example.com/a/b.git").unwrap(), "add a flag");
-        self.jobs.submit(spec).await.unwrap().id
+        self.jobs.submit(spec()).await.unwrap().id
     }
 
     pub(crate) async fn job(&self, id: JobId) -> Job {
@@ -93,6 +92,10 @@ pub(crate) fn quick() -> WorkerConfig {
         sweep: Duration::from_millis(50),
         ..WorkerConfig::default()
     }
+}
+
+pub(crate) fn spec() -> JobSpec {
+    JobSpec::new(RepoUrl::parse("https://example.com/a/b.git").unwrap(), "add a flag")
 }
 
 /// Work that is one async function.

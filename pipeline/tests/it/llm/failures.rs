@@ -3,7 +3,9 @@
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use FailureCode::{ContextTooLarge, ModelAuth, ModelInvalidRequest, ModelOverloaded, ModelUnreachable};
+use FailureCode::{
+    ContextTooLarge, ModelAuth, ModelInvalidRequest, ModelOverloaded, ModelRateLimited, ModelUnreachable,
+};
 
 use super::*;
 
@@ -29,11 +31,11 @@ async fn each_status_calls_for_its_reaction() {
         (Fault::status(413), "PromptTooLong", ContextTooLarge, false),
         (Fault::html(413), "PromptTooLong", ContextTooLarge, false),
         (Fault::status(422), "InvalidRequest", ModelInvalidRequest, false),
-        (Fault::status(429), "RateLimited", ModelOverloaded, true),
-        (Fault::status(429).with_code("ramp_limit_exceeded"), "RateLimited", ModelOverloaded, true),
+        (Fault::status(429), "RateLimited", ModelRateLimited, true),
+        (Fault::status(429).with_code("ramp_limit_exceeded"), "RateLimited", ModelRateLimited, true),
         (Fault::status(429).with_code("enforced_spend_limit_reached"), "Account", ModelAuth, false),
         (Fault::status(429).with_code("contract_spend_limit_reached"), "Account", ModelAuth, false),
-        (Fault::status(429).with_code("new_code"), "RateLimited", ModelOverloaded, true),
+        (Fault::status(429).with_code("new_code"), "RateLimited", ModelRateLimited, true),
         (Fault::status(500), "Unavailable", ModelUnreachable, true),
         (Fault::status(501), "Unavailable", ModelUnreachable, true),
         (Fault::html(502), "Unavailable", ModelUnreachable, true),

@@ -1,0 +1,31 @@
+//! `POST /jobs/{id}/cancel`: asks for the end of a job.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse};
+use domain::JobId;
+use jobs::Cancellation;
+
+use super::{find_job, read_body};
+use crate::ApiState;
+use crate::error::ApiError;
+use crate::path_of::PathOf;
+use crate::wire::poll_after_seconds;
+
+/// Answers 200 with the job when it is over, and 202 while its worker still has to stop. Asking again is no error.
+pub(crate) async fn cancel_job(
+    State(state): State<ApiState>,
+    PathOf(id): PathOf<JobId>,
+) -> Result<impl IntoResponse, ApiError> {
+    let cancellation = state.jobs.cancel(id).await?;
+    if cancellation == Cancellation::NotFound {
+        return Err(ApiError::NO_SUCH_JOB);
+    }
+    tracing::info!(job.id = %id, ?cancellation, "Somebody asked for the end of job {id}");
+    let job = find_job(&state, id).await?;
+    // The worker may have stopped meanwhile: what is answered is what the body says.
+    let status = if job.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
+    Ok((status, AppendHeaders(retry_after), Json(read_body(&state, &job).await?)))
+}

@@ -1,0 +1,47 @@
+//! `POST /jobs/{id}/retry`: runs a finished job again.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use domain::{JobId, StageKey};
+use jobs::Retrial;
+use serde::Deserialize;
+
+use super::{find_job, read_body, read_stage_key};
+use crate::ApiState;
+use crate::error::ApiError;
+use crate::json_body::OptionalJsonBody;
+use crate::path_of::PathOf;
+use crate::wire::{FieldError, poll_after_seconds};
+
+/// Where to begin.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RetryJob {
+    /// The first stage to be done anew; the first one that is not finished when absent.
+    from_stage: Option<String>,
+}
+
+/// Answers 202 once the job waits for a worker again, also when it did so before; 409 while it has not ended.
+pub(crate) async fn retry_job(
+    State(state): State<ApiState>,
+    PathOf(id): PathOf<JobId>,
+    OptionalJsonBody(request): OptionalJsonBody<RetryJob>,
+) -> Result<impl IntoResponse, ApiError> {
+    let from = request.from_stage.as_deref().map(read_from_stage).transpose()?;
+    match state.jobs.retry(id, from.as_ref()).await? {
+        Retrial::Queued => tracing::info!(job.id = %id, "Job {id} runs again"),
+        Retrial::AlreadyRetried => {}
+        Retrial::NotOver(status) => return Err(ApiError::NotTerminal(status)),
+        Retrial::NotFound => return Err(ApiError::NO_SUCH_JOB),
+    }
+    let job = find_job(&state, id).await?;
+    let headers = [(header::RETRY_AFTER, poll_after_seconds(&job).to_string())];
+    Ok((StatusCode::ACCEPTED, headers, Json(read_body(&state, &job).await?)))
+}
+
+fn read_from_stage(name: &str) -> Result<StageKey, ApiError> {
+    let error = || ApiError::Invalid(vec![FieldError::new("/fromStage", format!("`{name}` is no name of a stage"))]);
+    read_stage_key(name).ok_or_else(error)
+}

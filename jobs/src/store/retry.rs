@@ -1,0 +1,95 @@
+//! Somebody asks for a finished job to be run again.
+
+use domain::{JobId, JobSpec, JobStatus, StageKey, StageKind};
+use serde_json::json;
+
+use super::job::{next_turn, rank};
+use super::rows::from_json;
+use super::{Store, Tx, commit, event, on};
+use crate::error::StoreError;
+use crate::event::EventKind;
+use crate::job::Retrial;
+use crate::lease::Policy;
+
+impl Store {
+    /// Puts a finished job back among those that wait, without the outputs from the stage `from` on.
+    pub(crate) async fn retry(
+        &self,
+        id: JobId,
+        from: Option<&StageKey>,
+        policy: &Policy,
+    ) -> Result<Retrial, StoreError> {
+        let (mut tx, now) = self.begin().await?;
+        let reopened: Option<(i64, String)> = on!(&mut tx, conn => {
+            sqlx::query_as(concat!(
+                "UPDATE jobs
+                 SET status = 'queued', attempt = 0, rescues = 0, worked_micros = 0, result = NULL, diff = NULL,
+                     failure = NULL, finished_at = NULL, cancel_requested_at = NULL, retried_at = $2,
+                     turn = ",
+                next_turn!("COALESCE(jobs.owner, '')", "$2"),
+                ",   version = version + 1
+                 WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled')
+                 RETURNING version, spec",
+            ))
+            .bind(id.as_uuid())
+            .bind(now)
+            .fetch_optional(&mut **conn)
+            .await?
+        });
+        let Some((seq, spec)) = reopened else {
+            // Before another connection is asked: on SQLite an open transaction is the only one.
+            drop(tx);
+            return self.why_not_retried(id).await;
+        };
+        let spec: JobSpec = from_json("spec", &spec)?;
+        on!(&mut tx, conn => {
+            sqlx::query("UPDATE jobs SET rank = $2 WHERE id = $1")
+                .bind(id.as_uuid())
+                .bind(rank(spec.priority, now, policy))
+                .execute(&mut **conn)
+                .await?;
+        });
+        if let Some(from) = from {
+            forget_stage(&mut tx, id, from.kind, &from.item).await?;
+            for later in StageKind::ALL.into_iter().skip_while(|kind| *kind != from.kind).skip(1) {
+                forget_stage(&mut tx, id, later, "").await?;
+            }
+        }
+        let data = json!({ "fromStage": from.map(ToString::to_string) });
+        event::append(&mut tx, id, seq, EventKind::JobRetried, &data, now).await?;
+        commit(tx).await?;
+        Ok(Retrial::Queued)
+    }
+
+    async fn why_not_retried(&self, id: JobId) -> Result<Retrial, StoreError> {
+        let found: Option<(String, bool)> = on!(&self.read, pool => {
+            sqlx::query_as("SELECT status, retried_at IS NOT NULL FROM jobs WHERE id = $1")
+                .bind(id.as_uuid())
+                .fetch_optional(pool)
+                .await?
+        });
+        let Some((status, is_retried)) = found else { return Ok(Retrial::NotFound) };
+        let status: JobStatus = status.parse().map_err(StoreError::damaged("status"))?;
+        Ok(if is_retried { Retrial::AlreadyRetried } else { Retrial::NotOver(status) })
+    }
+}
+
+/// Forgets what a stage made and what the model answered in it, but not what the answers cost. A stage that is named
+/// without an item is all its items.
+async fn forget_stage(tx: &mut Tx, id: JobId, kind: StageKind, item: &str) -> Result<(), StoreError> {
+    on!(tx, conn => {
+        sqlx::query("DELETE FROM stages WHERE job_id = $1 AND kind = $2 AND ($3 = '' OR item = $3)")
+            .bind(id.as_uuid())
+            .bind(kind.as_str())
+            .bind(item)
+            .execute(&mut **conn)
+            .await?;
+        sqlx::query("UPDATE model_calls SET response = NULL WHERE job_id = $1 AND kind = $2 AND ($3 = '' OR item = $3)")
+            .bind(id.as_uuid())
+            .bind(kind.as_str())
+            .bind(item)
+            .execute(&mut **conn)
+            .await?;
+    });
+    Ok(())
+}
