@@ -179,6 +179,11 @@ impl Jobs {
         self.store.load_call(id, stage, turn, request_sha256).await
     }
 
+    /// Forgets the answers of a stage that came to nothing, so that another attempt asks anew. What they cost stays.
+    pub async fn forget_answers(&self, lease: &Lease, stage: &StageKey) -> Result<(), StoreError> {
+        self.store.forget_answers(lease, stage).await
+    }
+
     /// Sets the worst case of a call aside, before the call.
     pub async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
         self.store.reserve_call(lease, call).await

@@ -30,6 +30,9 @@ pub trait Journal: Send + Sync {
         request_sha256: &'a str,
     ) -> BoxFuture<'a, Result<Option<Value>, JournalError>>;
 
+    /// Forgets the answers of a stage that came to nothing, so that another attempt asks anew. What they cost stays.
+    fn forget_answers<'a>(&'a self, stage: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>>;
+
     /// Sets money aside, before the call is made.
     fn reserve_call<'a>(&'a self, reservation: &'a CallReservation) -> BoxFuture<'a, Result<(), JournalError>>;
 

@@ -92,7 +92,15 @@ impl Run {
         let started_at = Utc::now();
         self.journal.start_stage(&key).await?;
         (self.progress)(ProgressEvent::StageStarted { key: key.clone() });
-        let output = work(key.clone()).instrument(info_span!("stage", stage.kind = %kind)).await?;
+        let output = match work(key.clone()).instrument(info_span!("stage", stage.kind = %kind)).await {
+            Ok(output) => output,
+            Err(error @ PipelineError::ModelOutput { .. }) => {
+                // The same answers would come to nothing again.
+                self.journal.forget_answers(&key).await?;
+                return Err(error);
+            }
+            Err(error) => return Err(error),
+        };
         save(self.journal.as_ref(), &key, &output, started_at).await?;
         let duration_ms = (Utc::now() - started_at).num_milliseconds();
         info!(stage.kind = %kind, duration_ms, "Finished a stage");

@@ -46,6 +46,10 @@ impl Journal for LeaseJournal {
         .boxed()
     }
 
+    fn forget_answers<'a>(&'a self, stage: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>> {
+        async { self.jobs.forget_answers(&self.lease, stage).await.map_err(journal_error) }.boxed()
+    }
+
     fn reserve_call<'a>(&'a self, reservation: &'a CallReservation) -> BoxFuture<'a, Result<(), JournalError>> {
         async { self.jobs.reserve_call(&self.lease, reservation).await.map_err(journal_error) }.boxed()
     }

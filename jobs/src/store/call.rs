@@ -8,7 +8,7 @@ use super::rows::{from_json, to_json};
 use super::{Store, on, to_bigint};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::lease::Lease;
+use crate::lease::{Heartbeat, Lease};
 
 impl Store {
     /// Sets the worst case of a call aside. A reservation tells nobody anything: it is no event.
@@ -122,6 +122,29 @@ impl Store {
             .await?
         });
         response.map(|json| from_json("answer of the model", &json)).transpose()
+    }
+
+    /// Takes the answers of a stage away; a lease that is lost changes nothing.
+    pub(crate) async fn forget_answers(&self, lease: &Lease, stage: &StageKey) -> Result<(), StoreError> {
+        let forgotten = on!(&self.write, pool => {
+            sqlx::query(
+                "UPDATE model_calls SET response = NULL
+                 WHERE job_id = $1 AND kind = $2 AND item = $3
+                   AND EXISTS (SELECT 1 FROM jobs WHERE id = $1 AND lease_epoch = $4 AND status = 'running')",
+            )
+            .bind(lease.job_id.as_uuid())
+            .bind(stage.kind.as_str())
+            .bind(&stage.item)
+            .bind(lease.epoch)
+            .execute(pool)
+            .await?
+            .rows_affected()
+        });
+        // Nothing was there to forget, or the job is another worker's.
+        if forgotten == 0 && self.check(lease).await? == Heartbeat::Lost {
+            return Err(StoreError::LeaseLost);
+        }
+        Ok(())
     }
 
     /// What the job has cost, an open reservation counting as if it were spent.

@@ -134,5 +134,5 @@ fn new_lines<'a>(old: &str, new: &'a str) -> Vec<&'a str> {
 
 /// The line (from 0) in which an offset lies. The offset may be inside a character: the last byte of a place often is.
 pub(super) fn line_at(file: &str, offset: usize) -> usize {
-    file.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count()
+    file.as_bytes()[..offset].split(|&byte| byte == b'\n').count() - 1
 }

@@ -64,6 +64,13 @@ impl Journal for MemoryJournal {
         ready(Ok(found)).boxed()
     }
 
+    fn forget_answers<'a>(&'a self, stage: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>> {
+        let mut memory = self.state();
+        let of_stage = memory.calls.values_mut().filter(|(asked, _)| asked.stage == *stage);
+        of_stage.filter_map(|(_, record)| record.as_mut()).for_each(|record| record.response = None);
+        ready(Ok(())).boxed()
+    }
+
     fn reserve_call<'a>(&'a self, reservation: &'a CallReservation) -> BoxFuture<'a, Result<(), JournalError>> {
         self.state().calls.insert(reservation.id, (reservation.clone(), None));
         ready(Ok(())).boxed()

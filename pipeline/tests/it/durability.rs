@@ -56,6 +56,10 @@ impl Journal for Crashing {
         self.memory.load_call(stage, turn, sha)
     }
 
+    fn forget_answers<'a>(&'a self, stage: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>> {
+        self.memory.forget_answers(stage)
+    }
+
     fn reserve_call<'a>(&'a self, reservation: &'a CallReservation) -> BoxFuture<'a, Result<(), JournalError>> {
         self.memory.reserve_call(reservation)
     }
@@ -102,6 +106,24 @@ async fn a_crash_after_any_write_costs_no_call_and_changes_no_byte() {
         assert_eq!(scene.requests().len(), calls, "after write {crashes}");
     }
     assert_eq!(crashes, 7 + calls, "seven stages and {calls} calls are written");
+}
+
+#[tokio::test]
+async fn answers_that_came_to_nothing_are_asked_for_anew() {
+    let scene = Scene::new(|request: &RequestView| match pass_of(request) {
+        Pass::Edit if request.number() < 4 => Reply::text("I would rather not."),
+        _ => diligent(request),
+    })
+    .await;
+    let memory = Arc::new(MemoryJournal::default());
+    let failure = scene.run_with(memory.clone()).await.expect_err("no edits").failure();
+    assert_eq!(failure.code, FailureCode::ModelOutputInvalid);
+    assert_eq!(scene.requests().len(), 3);
+    let spent = memory.spent().await.expect("known");
+
+    scene.run_with(memory.clone()).await.expect("a result");
+    assert_eq!(scene.requests().len(), 6, "the plan is not asked for again, the edits are");
+    assert!(memory.spent().await.expect("known") > spent);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ on_every_database![
     settling_twice_counts_once,
     an_answer_comes_back_for_the_same_request_only,
     a_call_that_failed_has_no_answer,
+    answers_are_forgotten_and_their_cost_is_not,
 ];
 
 async fn an_open_reservation_counts_as_spent(database: &Database) {
@@ -56,6 +57,23 @@ async fn an_answer_comes_back_for_the_same_request_only(database: &Database) {
     assert_eq!(load(StageKind::Plan, 3, "another").await, None);
     assert_eq!(load(StageKind::Plan, 2, &call.request_sha256).await, None);
     assert_eq!(load(StageKind::Edit, 3, &call.request_sha256).await, None);
+}
+
+async fn answers_are_forgotten_and_their_cost_is_not(database: &Database) {
+    let jobs = &database.jobs;
+    let lease = claimed(jobs).await.lease;
+    let [plan, edit] = [StageKind::Plan, StageKind::Edit].map(|stage| reservation(stage, 0, 700));
+    for call in [&plan, &edit] {
+        jobs.reserve_call(&lease, call).await.unwrap();
+        jobs.settle_call(&lease, &settlement(call, 40)).await.unwrap();
+    }
+    jobs.forget_answers(&lease, &edit.stage).await.unwrap();
+    let load = async |call: &domain::CallReservation| {
+        jobs.load_call(lease.job_id(), &call.stage, 0, &call.request_sha256).await.unwrap()
+    };
+    assert_eq!(load(&edit).await, None);
+    assert!(load(&plan).await.is_some(), "another stage's answers stay");
+    assert_eq!(jobs.spent(lease.job_id()).await.unwrap(), Cost::from_nanos(80));
 }
 
 async fn a_call_that_failed_has_no_answer(database: &Database) {

@@ -49,6 +49,7 @@ async fn every_write_is_refused(jobs: &jobs::Jobs, lease: &jobs::Lease, open_cal
     lost(jobs.save_stage(lease, &stage(StageKind::Plan, json!("stale"))).await);
     lost(jobs.reserve_call(lease, &reservation(StageKind::Plan, 1, 7)).await);
     lost(jobs.settle_call(lease, &settlement(open_call, 3)).await);
+    lost(jobs.forget_answers(lease, &StageKey::from(StageKind::Plan)).await);
     lost(jobs.succeed(lease, &result()).await);
     lost(jobs.fail(lease, &failure()).await);
     lost(jobs.confirm_cancel(lease).await);
