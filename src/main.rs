@@ -44,6 +44,8 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(&config, args).await,
         Command::Serve => serve::serve(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Api => serve::serve_api(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Worker => serve::work(&config).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::demo(args).await,
         Command::Migrate => {
             wiring::jobs(&config).await?.migrate().await?;

@@ -12,6 +12,7 @@ mod event;
 mod expire;
 mod finish;
 mod job;
+mod migrate;
 mod rows;
 mod stage;
 mod sweep;
@@ -110,13 +111,6 @@ impl Store {
                 Self { options, read: On::Sqlite(read), write: On::Sqlite(write) }
             }
         }
-    }
-
-    /// Brings the tables up to date. Migrations that a newer release has applied are left alone: they only add.
-    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut migrator = sqlx::migrate!("../migrations");
-        migrator.set_ignore_missing(true);
-        on!(&self.write, pool => migrator.run(pool).await).map_err(StoreError::Migrate)
     }
 
     /// Opens a transaction that may write, and reads the database's clock.
