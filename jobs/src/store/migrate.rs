@@ -12,11 +12,15 @@ impl Store {
     pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
         match &self.write {
             // Here sqlx holds an advisory lock of the database from before it looks to after the last change.
-            On::Postgres(pool) => migrator().run(pool).await.map_err(migrate_error),
+            On::Postgres(pool) => {
+                let mut connection = pool.acquire().await?;
+                // `run` gives a future that cannot be spawned.
+                migrator().run_direct(None, &mut *connection, false).await.map_err(migrate_error)
+            }
             // Here it locks nothing: the transaction does, and what was begun and not finished is gone.
             On::Sqlite(pool) => {
                 let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-                migrator().run(&mut *tx).await.map_err(migrate_error)?;
+                migrator().run_direct(None, &mut *tx, false).await.map_err(migrate_error)?;
                 Ok(tx.commit().await?)
             }
         }
