@@ -19,7 +19,7 @@ check-standin: setup ## the stand-in of the Messages API against the official Py
 	target/sdk/bin/python standin/tests/sdk_check.py
 
 nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`, spoiled edits
-	TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
+	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
 
 bench: setup ## the figures: fetch, sheet, store
 	cargo bench --locked --workspace

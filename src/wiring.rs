@@ -1,5 +1,7 @@
 //! From the configuration to the parts: the one place that knows how they fit together.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,7 +92,9 @@ fn anthropic(config: &Config) -> anyhow::Result<AnthropicConfig> {
 pub(crate) async fn jobs(config: &Config) -> anyhow::Result<Jobs> {
     if config.database_url.is_empty() {
         let folder = &config.data_dir;
-        std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        // It will hold prompts and source code: nobody else's business.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+        made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let jobs = Jobs::open(&config.database_url()).await.context("cannot open the database")?;
     if config.redis_url.is_empty() {

@@ -78,9 +78,11 @@ impl RepoUrl {
             return Err(RepoUrlError::QueryOrFragment);
         }
         let host = url.host_str().ok_or(RepoUrlError::Syntax)?.to_owned();
-        let without_dots = host.trim_end_matches('.');
-        if without_dots != host {
-            url.set_host(Some(without_dots)).map_err(|_| RepoUrlError::Syntax)?;
+        if let Some(without_dot) = host.strip_suffix('.') {
+            if without_dot.ends_with('.') {
+                return Err(RepoUrlError::Syntax);
+            }
+            url.set_host(Some(without_dot)).map_err(|_| RepoUrlError::Syntax)?;
         }
         if url.path().trim_matches('/').is_empty() {
             return Err(RepoUrlError::Path);
@@ -238,6 +240,7 @@ mod tests {
             ("https:///x", Syntax),
             ("https://", Syntax),
             ("https://./a", Syntax),
+            ("https://github.com../a", Syntax),
             ("https://[::1/x", Syntax),
             ("https://user:pass@github.com/a", Credentials),
             ("https://github.com@127.0.0.1/x", Credentials),

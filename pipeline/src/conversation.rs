@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::error::PipelineError;
 use crate::llm::{Request, Response, StopReason};
 use crate::run::Run;
-use crate::sheet::{Sheet, TokenCounts};
+use crate::sheet::{Sheet, TextKind, TokenCounts, estimate_tokens};
 use crate::template::{TOOLS, Template, render};
 use crate::tool_call::ToolUse;
 
@@ -29,6 +29,8 @@ pub(crate) struct Conversation<'a> {
     request: Request,
     /// The sheet's tokens as estimated, to compare with the bill.
     estimated: TokenCounts,
+    /// Tokens, estimated, of what is sent beside the sheet.
+    tokens_beside: u64,
     turn: u32,
     nudged: bool,
     asked_again: bool,
@@ -58,18 +60,32 @@ pub(crate) struct ToolResult {
 impl<'a> Conversation<'a> {
     /// Opens a pass: the sheet, marked for the cache, then what the pass asks.
     pub(crate) fn open(run: &'a Run, stage: StageKey, ends_with: &'static str, sheet: &Sheet, text: &str) -> Self {
+        let system = render(Template::System, ());
+        let tokens_beside = estimate_tokens(&system, TextKind::Prose)
+            + estimate_tokens(&TOOLS.to_string(), TextKind::Data)
+            + estimate_tokens(text, TextKind::Prose);
         let request = Request {
             model: run.model.id.clone(),
             effort: run.spec.effort,
             max_tokens: run.shared.config.max_output_tokens.min(run.model.max_output_tokens),
-            system: render(Template::System, ()),
+            system,
             tools: TOOLS.clone(),
             messages: vec![json!({"role": "user", "content": [
                 {"type": "text", "text": sheet.text, "cache_control": {"type": "ephemeral"}},
                 {"type": "text", "text": text},
             ]})],
         };
-        Self { run, stage, ends_with, request, estimated: sheet.estimated, turn: 0, nudged: false, asked_again: false }
+        Self {
+            run,
+            stage,
+            ends_with,
+            request,
+            estimated: sheet.estimated,
+            tokens_beside,
+            turn: 0,
+            nudged: false,
+            asked_again: false,
+        }
     }
 
     /// The model's next turn that has something to act on; nothing when it will not make a call even after a nudge.
@@ -77,7 +93,8 @@ impl<'a> Conversation<'a> {
         while self.turn < MAX_TURNS {
             let response = self.run.call(&self.stage, self.turn, &self.request).await?;
             if self.turn == 0 {
-                self.run.shared.observe(&self.run.model.id, &self.estimated, response.usage.tokens.total_input());
+                let sheet_tokens = response.usage.tokens.total_input().saturating_sub(self.tokens_beside);
+                self.run.shared.observe(&self.run.model.id, &self.estimated, sheet_tokens);
             }
             self.turn += 1;
             match response.stop_reason {

@@ -53,8 +53,8 @@ impl Shared {
         self.calibrations().get(model).cloned().unwrap_or_default()
     }
 
-    /// Learns from a bill: what was estimated for the sheet, and what the service counted for all of the input. The bill of
-    /// a small sheet tells more about our own texts and teaches nothing.
+    /// Learns from a bill: what was estimated for a sheet, and what the service counted for it, as far as that can be told
+    /// from the rest. The bill of a small sheet tells more about the rest and teaches nothing.
     pub(crate) fn observe(&self, model: &str, estimated: &TokenCounts, actual_tokens: u64) {
         if estimated.total() < MIN_TELLING_TOKENS {
             return;

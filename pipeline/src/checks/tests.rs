@@ -291,12 +291,15 @@ fn a_report_reads_well_and_becomes_flags() {
 #[test]
 fn the_sources_of_this_crate_pass_the_checks() {
     let mut bytes = 0;
-    let mut folders = vec![std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"))];
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).expect("readable").flatten() {
+            // These hold leaked tags and half-done edits on purpose.
+            if entry.path().ends_with("slips.rs") || entry.path().ends_with("edits/tests") {
+                continue;
+            }
             if entry.path().is_dir() {
-                // The scenarios are repositories of their own, odd on purpose.
-                folders.extend(Some(entry.path()).filter(|folder| !folder.ends_with("scenarios")));
+                folders.push(entry.path());
             } else if entry.path().extension().is_some_and(|extension| extension == "rs" || extension == "toml") {
                 let text = std::fs::read_to_string(entry.path()).expect("text");
                 bytes += text.len();

@@ -132,7 +132,7 @@ fn new_lines<'a>(old: &str, new: &'a str) -> Vec<&'a str> {
     if new.is_empty() || old.ends_with('\n') { lines(new) } else { new.split('\n').collect() }
 }
 
-/// The line (from 0) in which an offset lies.
+/// The line (from 0) in which an offset lies. The offset may be inside a character: the last byte of a place often is.
 pub(super) fn line_at(file: &str, offset: usize) -> usize {
-    file[..offset].matches('\n').count()
+    file.as_bytes()[..offset].iter().filter(|&&byte| byte == b'\n').count()
 }

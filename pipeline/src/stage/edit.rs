@@ -14,7 +14,7 @@ use crate::focus;
 use crate::run::Run;
 use crate::sheet::Sheet;
 use crate::template::{Template, render};
-use crate::tool_call::{SubmitEdits, SubmitPlan, ToolCall};
+use crate::tool_call::{SubmitPlan, ToolCall, ToolUse};
 
 const ENDS_WITH: &str = "`submit_edits`";
 
@@ -63,23 +63,12 @@ impl<'a> EditPass<'a> {
     ) -> Result<EditSet, PipelineError> {
         while let Some(turn) = conversation.next().await? {
             let (mut results, applied, failed) = self.apply(&conversation, &turn).await?;
+            let missing = failed + usize::from(turn.is_cut);
             for (call, result) in turn.calls.iter().zip(&mut results) {
-                match &call.call {
-                    Ok(ToolCall::SubmitEdits(end)) => match self.end(end, failed, no_edits) {
-                        Ok(set) if !turn.is_cut => return Ok(set),
-                        Ok(_) => {}
-                        Err(text) => *result = Some(ToolResult::error(call, text)),
-                    },
-                    Ok(ToolCall::NoChange(claim)) if self.tree.changes().is_empty() => {
-                        let (path, quote) = (&claim.evidence_path, &claim.evidence_quote);
-                        let is_proved = evidence::is_quote(self.run, path, quote).await?;
-                        if is_proved && self.challenged {
-                            return Ok(EditSet { no_change: Some(claim.clone()), ..EditSet::default() });
-                        }
-                        self.challenged |= is_proved;
-                        *result = Some(ToolResult::error(call, claim.doubt(is_proved)));
-                    }
-                    _ => {}
+                match self.try_to_end(call, missing, no_edits).await? {
+                    Step::End(set) => return Ok(set),
+                    Step::NotYet(text) => *result = Some(ToolResult::error(call, text)),
+                    Step::NoEnd => {}
                 }
             }
             let results = turn.calls.iter().zip(results);
@@ -87,7 +76,7 @@ impl<'a> EditPass<'a> {
             let after_cut = turn.is_cut.then(|| render(Template::ContinueAfterCut, json!({"applied": applied})));
             conversation.answer(results, after_cut);
         }
-        if self.tree.changes().is_empty() && no_edits == NoEdits::NeedAReason {
+        if self.is_unchanged() && no_edits == NoEdits::NeedAReason {
             return Err(conversation.unusable("the model made no edit that could be applied"));
         }
         Ok(self.set)
@@ -167,17 +156,44 @@ impl<'a> EditPass<'a> {
         is_refused.then(|| render(Template::UnseenFile, json!({"path": path, "class": withheld.class})))
     }
 
-    /// Ends the pass, unless something is missing: then the text that says what.
-    fn end(&mut self, end: &SubmitEdits, failed: usize, no_edits: NoEdits) -> Result<EditSet, String> {
-        if failed > 0 {
-            return Err(render(Template::EditsIncomplete, json!({"failed": failed})));
+    /// What a call means for the end of the pass, when `missing` edits of its turn were not applied.
+    async fn try_to_end(&mut self, call: &ToolUse, missing: usize, no_edits: NoEdits) -> Result<Step, PipelineError> {
+        match &call.call {
+            Ok(ToolCall::SubmitEdits(_)) if missing > 0 => {
+                Ok(Step::NotYet(render(Template::EditsIncomplete, json!({"failed": missing}))))
+            }
+            Ok(ToolCall::SubmitEdits(_)) if self.is_unchanged() && no_edits == NoEdits::NeedAReason => {
+                Ok(Step::NotYet(render(Template::NoEdits, ())))
+            }
+            Ok(ToolCall::SubmitEdits(end)) => Ok(Step::End(EditSet {
+                edits: self.set.edits.clone(),
+                summary: end.summary.clone(),
+                commit_message: end.commit_message.clone(),
+                no_change: None,
+            })),
+            Ok(ToolCall::NoChange(claim)) if self.is_unchanged() => {
+                let is_proved = evidence::is_quote(self.run, &claim.evidence_path, &claim.evidence_quote).await?;
+                if is_proved && self.challenged {
+                    return Ok(Step::End(EditSet { no_change: Some(claim.clone()), ..EditSet::default() }));
+                }
+                self.challenged |= is_proved;
+                Ok(Step::NotYet(claim.doubt(is_proved)))
+            }
+            _ => Ok(Step::NoEnd),
         }
-        if self.tree.changes().is_empty() && no_edits == NoEdits::NeedAReason {
-            return Err(render(Template::NoEdits, ()));
-        }
-        let mut set = self.set.clone();
-        set.summary.clone_from(&end.summary);
-        set.commit_message.clone_from(&end.commit_message);
-        Ok(set)
     }
+
+    fn is_unchanged(&self) -> bool {
+        self.tree.changes().is_empty()
+    }
+}
+
+/// What a call means for the end of a pass.
+enum Step {
+    /// The pass is over.
+    End(EditSet),
+    /// It wants to end the pass, but something is missing; what, in words for the model.
+    NotYet(String),
+    /// It does not end the pass.
+    NoEnd,
 }

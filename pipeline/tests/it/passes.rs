@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use domain::{FailureCode, FlagKind, Outcome};
+use domain::{FailureCode, FlagKind, Outcome, StageKey, StageKind};
+use pipeline::MemoryJournal;
 use serde_json::json;
 use standin::claude::{Reply, RequestView};
+use standin::repo::RepoBuilder;
 
 use crate::scene::{
-    GOOD_LINES, Pass, Scene, approve, diligent, done, good_edit, object, pass_of, plan, plan_input, replace,
+    GOOD_LINES, MAIN, PRICES, Pass, Scene, approve, diligent, done, good_edit, object, pass_of, plan, plan_input,
+    replace,
 };
 
 #[tokio::test]
@@ -322,4 +325,30 @@ async fn a_pass_that_never_ends_is_ended() {
     let failure = scene.run().await.expect_err("no edits").failure();
     assert_eq!(failure.code, FailureCode::ModelOutputInvalid);
     assert!(scene.requests().len() <= 9);
+}
+
+/// The stand-in counts fewer tokens than the estimate: each job brings the next one's estimate nearer.
+#[tokio::test]
+async fn bills_correct_the_estimate_of_the_next_sheet() {
+    let scene = Scene::new(diligent).await;
+    let functions: Vec<String> =
+        (0..4_000).map(|n| format!("def price_{n}(count):\n    return count * {n}\n")).collect();
+    let files =
+        RepoBuilder::new().file("prices.py", PRICES).file("main.py", MAIN).file("table.py", functions.join("\n"));
+    scene.git.add("prices", &files.commit("Add a table")).expect("a repository");
+
+    let mut estimates = Vec::new();
+    for _ in 0..3 {
+        let journal = Arc::new(MemoryJournal::default());
+        scene.run_with(journal.clone()).await.expect("a result");
+        let sheet = journal.stage(&StageKey::from(StageKind::Sheet)).expect("stored");
+        estimates.push(sheet.output["tokens"].as_u64().expect("a number"));
+    }
+    let billed = &scene.claude.ledger()[0].usage;
+    let counted = billed.cache_creation_input_tokens;
+    assert!(estimates[0].abs_diff(counted) > counted / 5, "{estimates:?} for {counted}");
+    assert!(
+        estimates[1..].iter().all(|estimate| estimate.abs_diff(counted) < counted / 10),
+        "{estimates:?} for {counted}"
+    );
 }
