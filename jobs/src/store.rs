@@ -56,7 +56,9 @@ use on;
 
 /// Connections that read at the same time, and on Postgres write.
 const MAX_CONNECTIONS: u32 = 8;
-/// How long to wait for a connection, or on SQLite for another process' transaction.
+/// How long to wait for a connection to Postgres: who asks over HTTP should soon hear that it is away.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait on SQLite for a connection, or for another process' transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The tables, wherever they are.
@@ -98,7 +100,7 @@ impl Store {
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
         match &options {
             On::Postgres(postgres) => {
-                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
+                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
                 let pool = pool.connect_lazy_with(postgres.clone());
                 Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool) }
             }

@@ -59,6 +59,11 @@ impl Cluster {
         self.world.serve_as("api", &self.variables).await
     }
 
+    /// `tinygen serve`
+    pub(crate) async fn serve(&self) -> Server {
+        self.world.serve_as("serve", &self.variables).await
+    }
+
     /// `tinygen worker`
     pub(crate) async fn worker(&self) -> Process {
         self.world.start("worker", &self.variables, "Working").await.0

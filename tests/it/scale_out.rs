@@ -30,6 +30,17 @@ async fn jobs_are_done_by_any_number_of_workers() {
 }
 
 #[tokio::test]
+async fn serve_prepares_the_database_and_is_both_halves() {
+    let Some(cluster) = Cluster::start(diligent).await else { return };
+    let (first, second) = (cluster.serve().await, cluster.serve().await);
+    let ids = submit(&cluster, &first, 4).await;
+    all_succeed(&second, &ids).await;
+    first.terminate().await;
+    second.terminate().await;
+    cluster.remove().await;
+}
+
+#[tokio::test]
 async fn the_job_of_a_killed_worker_is_finished_by_another() {
     let Some(cluster) = Cluster::start(silent_at(1).0).await else { return };
     cluster.migrate().await;
@@ -92,6 +103,10 @@ async fn jobs_are_accepted_and_done_whatever_redis_does() {
     all_succeed(&api, &submit(&cluster, &api, 2).await).await;
     cluster.redis.command(&["-a", "changed", "--no-auth-warning", "CONFIG", "SET", "requirepass", ""]).await;
     all_succeed(&api, &submit(&cluster, &api, 2).await).await;
+    // Hanging, its connections open.
+    cluster.redis.stop().await;
+    all_succeed(&api, &submit(&cluster, &api, 2).await).await;
+    cluster.redis.go_on().await;
     for worker in workers {
         worker.terminate().await;
     }
