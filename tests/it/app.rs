@@ -146,6 +146,11 @@ impl Server {
 pub(crate) struct Process(Child);
 
 impl Process {
+    /// Its id, while it runs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id().expect("running")
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.0.kill().await.expect("killed");
@@ -153,7 +158,7 @@ impl Process {
 
     /// SIGTERM, and the wait for the end.
     pub(crate) async fn terminate(mut self) {
-        let pid = self.0.id().expect("running").to_string();
+        let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         assert!(sent.success());
         let status = tokio::time::timeout(PATIENCE, self.0.wait()).await.expect("it ends").expect("waited");
