@@ -65,7 +65,7 @@ async fn ready(server: &Server) {
 
 /// The memory that the process holds, as the kernel counts it.
 fn resident_kib(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).expect("Linux");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.pid())).expect("Linux");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
     line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
 }

@@ -23,6 +23,10 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Serve the HTTP API and work on jobs, in one process.
     Serve,
+    /// Serve the HTTP API alone: needs `DATABASE_URL=postgres://…`, `REDIS_URL`, and a `tinygen worker` somewhere.
+    Api,
+    /// Work on jobs alone: needs the same `DATABASE_URL` and `REDIS_URL` as the API.
+    Worker,
     /// Show the whole service at work on a sample repository: no key, no network.
     Demo(DemoArgs),
     /// Bring the database to this version.

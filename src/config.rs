@@ -16,8 +16,14 @@ pub(crate) const DEFAULTS: &str = include_str!("default.toml");
 const FILE: &str = "tinygen.toml";
 
 /// Variables that have no `TINYGEN_` prefix because other programs use the same names.
-const PLAIN_VARIABLES: [&str; 5] =
-    ["anthropic_api_key", "anthropic_auth_token", "anthropic_base_url", "anthropic_custom_headers", "database_url"];
+const PLAIN_VARIABLES: [&str; 6] = [
+    "anthropic_api_key",
+    "anthropic_auth_token",
+    "anthropic_base_url",
+    "anthropic_custom_headers",
+    "database_url",
+    "redis_url",
+];
 
 /// Every setting. `default.toml` says what each means.
 #[derive(Clone, Deserialize)]
@@ -41,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) anthropic_base_url: String,
     pub(crate) anthropic_custom_headers: String,
     pub(crate) database_url: String,
+    pub(crate) redis_url: String,
 }
 
 /// How log lines are written.

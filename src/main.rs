@@ -13,22 +13,34 @@ mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
+use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DEFAULTS};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+/// How long work on threads that block, such as a name lookup, may hold the end up. Nobody waits for its outcome any more.
+const LONGEST_BLOCKING: Duration = Duration::from_millis(500);
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    match start(cli.command).await {
+    match run_to_end(cli.command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = Runtime::new().context("cannot start the threads")?;
+    let outcome = runtime.block_on(start(command));
+    runtime.shutdown_timeout(LONGEST_BLOCKING);
+    outcome
 }
 
 async fn start(command: Command) -> anyhow::Result<ExitCode> {
@@ -44,6 +56,8 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(&config, args).await,
         Command::Serve => serve::serve(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Api => serve::serve_api(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Worker => serve::work(&config).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::demo(args).await,
         Command::Migrate => {
             wiring::jobs(&config).await?.migrate().await?;

@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use egress::{Egress, EgressPolicy};
-use jobs::Jobs;
+use jobs::{Jobs, StoreError};
 use pipeline::llm::{Anthropic, AnthropicConfig, Credentials};
 use pipeline::repo::{FetchLimits, Fetcher, HostTokens};
 use pipeline::{Pipeline, PipelineConfig};
 use secrecy::SecretString;
+use tokio::time::sleep;
+use tracing::warn;
 
 use crate::config::Config;
+
+/// Between two tries to reach the database at the start.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// What to do about an address that is refused.
 pub(crate) const HOW_TO_ALLOW: &str = " (for a host of your own, set TINYGEN_EGRESS_ALLOW to its network, and \
@@ -91,5 +96,44 @@ pub(crate) async fn jobs(config: &Config) -> anyhow::Result<Jobs> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    Jobs::open(&config.database_url()).await.context("cannot open the database")
+    let jobs = Jobs::open(&config.database_url()).await.context("cannot open the database")?;
+    if config.redis_url.is_empty() {
+        return Ok(jobs);
+    }
+    jobs.with_redis(&config.redis_url).context("REDIS_URL is refused")
+}
+
+/// The job store of a process that shares it with others, which may start before the database does.
+///
+/// # Errors
+/// When the configuration names nothing that can be shared, or the tables are not those of this version.
+pub(crate) async fn shared_jobs(config: &Config) -> anyhow::Result<Jobs> {
+    let is_postgres = ["postgres:", "postgresql:"].iter().any(|scheme| config.database_url.starts_with(scheme));
+    if !is_postgres || config.redis_url.is_empty() {
+        bail!(
+            "`api` and `worker` need a database and a queue that they share: set DATABASE_URL=postgres://… and \
+             REDIS_URL=redis://…, or use `tinygen serve`, which is both in one process and needs neither"
+        );
+    }
+    loop {
+        match migrated_jobs(config).await {
+            Err(error) if is_passing(&error) => {
+                warn!(error = format!("{error:#}"), "The database does not answer; trying again");
+                sleep(PAUSE_AFTER_ERROR).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn migrated_jobs(config: &Config) -> anyhow::Result<Jobs> {
+    let jobs = jobs(config).await?;
+    if !jobs.is_migrated().await? {
+        bail!("the database is not at this version: run `tinygen migrate` first");
+    }
+    Ok(jobs)
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(StoreError::Unavailable(_)))
 }

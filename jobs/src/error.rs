@@ -20,6 +20,9 @@ pub enum StoreError {
         #[source]
         source: Option<sqlx::Error>,
     },
+    /// The address does not lead to a Redis: correct the configuration.
+    #[error("cannot use the Redis address: write redis://<user>:<password>@<host>:<port>, or rediss:// for TLS")]
+    RedisAddress(#[source] redis::RedisError),
     /// The tables cannot be brought up to date.
     #[error("the database cannot be migrated")]
     Migrate(#[source] sqlx::migrate::MigrateError),

@@ -42,6 +42,15 @@ impl Jobs {
         Ok(Self { store: Store::open(database_url).await?, bell: Bell::local(), policy: Policy::default() })
     }
 
+    /// The same jobs with their bell in Redis (`redis://…`, or `rediss://…` for TLS), so that workers in other processes
+    /// hear it. Connects when it first rings or waits: a Redis that is away only makes workers look by themselves.
+    ///
+    /// # Errors
+    /// [`StoreError::RedisAddress`] when the address does not read.
+    pub fn with_redis(self, redis_url: &str) -> Result<Self, StoreError> {
+        Ok(Self { bell: Bell::redis(redis_url)?, ..self })
+    }
+
     /// The same jobs under other rules.
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
@@ -58,6 +67,11 @@ impl Jobs {
     /// Brings the tables up to date. Safe from several processes at once, and beside older and newer releases.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         self.store.migrate().await
+    }
+
+    /// Whether the tables are those of this release, or of a newer one.
+    pub async fn is_migrated(&self) -> Result<bool, StoreError> {
+        self.store.is_migrated().await
     }
 
     /// Lets every lease run out now, so that unfinished jobs are claimed at once and not after their lease. Only for a
@@ -82,7 +96,7 @@ impl Jobs {
     /// Accepts a job of this owner. Owners take turns; all jobs without one are one owner's.
     pub async fn submit_of(&self, owner: Option<&str>, spec: JobSpec) -> Result<Job, StoreError> {
         let job = self.store.submit(owner, spec, &self.policy).await?;
-        self.bell.ring(job.id);
+        self.bell.ring(&[job.id]).await;
         Ok(job)
     }
 
@@ -123,7 +137,7 @@ impl Jobs {
     pub async fn retry(&self, id: JobId, from: Option<&StageKey>) -> Result<Retrial, StoreError> {
         let retrial = self.store.retry(id, from, &self.policy).await?;
         if retrial == Retrial::Queued {
-            self.bell.ring(id);
+            self.bell.ring(&[id]).await;
         }
         Ok(retrial)
     }
@@ -218,7 +232,7 @@ impl Jobs {
     pub async fn requeue(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
         let requeued = self.store.requeue(lease, failure, delay).await?;
         if delay.is_zero() {
-            self.bell.ring(lease.job_id);
+            self.bell.ring(&[lease.job_id]).await;
         }
         Ok(requeued)
     }
@@ -232,16 +246,14 @@ impl Jobs {
     /// Hands the job back for another worker to go on with at once; its attempt is not used up.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
         self.store.release(lease).await?;
-        self.bell.ring(lease.job_id);
+        self.bell.ring(&[lease.job_id]).await;
         Ok(())
     }
 
     /// Rings for what waits and ends what no worker may have any more. Any process may do so at any time.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let swept = self.store.sweep(&self.policy).await?;
-        for job in &swept.due {
-            self.bell.ring(*job);
-        }
+        self.bell.ring(&swept.due).await;
         Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
     }
 }

@@ -12,6 +12,7 @@ mod event;
 mod expire;
 mod finish;
 mod job;
+mod migrate;
 mod retry;
 mod rows;
 mod stage;
@@ -56,7 +57,9 @@ use on;
 
 /// Connections that read at the same time, and on Postgres write.
 const MAX_CONNECTIONS: u32 = 8;
-/// How long to wait for a connection, or on SQLite for another process' transaction.
+/// How long to wait for a connection to Postgres: who asks over HTTP should soon hear that it is away.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait on SQLite for a connection, or for another process' transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The tables, wherever they are.
@@ -98,7 +101,7 @@ impl Store {
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
         match &options {
             On::Postgres(postgres) => {
-                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
+                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
                 let pool = pool.connect_lazy_with(postgres.clone());
                 Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool) }
             }
@@ -111,13 +114,6 @@ impl Store {
                 Self { options, read: On::Sqlite(read), write: On::Sqlite(write) }
             }
         }
-    }
-
-    /// Brings the tables up to date. Migrations that a newer release has applied are left alone: they only add.
-    pub(crate) async fn migrate(&self) -> Result<(), StoreError> {
-        let mut migrator = sqlx::migrate!("../migrations");
-        migrator.set_ignore_missing(true);
-        on!(&self.write, pool => migrator.run(pool).await).map_err(StoreError::Migrate)
     }
 
     /// Opens a transaction that may write, and reads the database's clock.

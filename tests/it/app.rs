@@ -60,20 +60,34 @@ impl World {
 
     /// Starts `tinygen serve` and waits until it listens.
     pub(crate) async fn serve(&self) -> Server {
-        let mut child = self.program().arg("serve").stderr(Stdio::piped()).spawn().expect("the program starts");
+        self.serve_as("serve", &[]).await
+    }
+
+    /// Starts a command that serves the API and waits until it listens.
+    pub(crate) async fn serve_as(&self, command: &str, variables: &[(&str, String)]) -> Server {
+        let (process, event) = self.start(command, variables, "Listening").await;
+        let url = format!("http://{}", event["address"].as_str().expect("an address"));
+        Server { process, url, client: client() }
+    }
+
+    /// Starts a command and waits until it logs `message`. Gives that line too.
+    pub(crate) async fn start(&self, command: &str, variables: &[(&str, String)], message: &str) -> (Process, Value) {
+        let mut program = self.program();
+        program.arg(command).envs(variables.iter().map(|(name, value)| (name, value)));
+        let mut child = program.stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut seen = Vec::new();
-        let url = loop {
+        let event = loop {
             let line = lines.next_line().await.expect("readable").unwrap_or_else(|| panic!("it ended: {seen:#?}"));
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if event["message"] == "Listening" {
-                break format!("http://{}", event["address"].as_str().expect("an address"));
+            if event["message"] == message {
+                break event;
             }
             seen.push(line);
         };
         // The pipe must be read, or the program stops when it is full.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Server { child, url, client: client() }
+        (Process(child), event)
     }
 
     /// How often the model was asked to generate.
@@ -82,9 +96,9 @@ impl World {
     }
 }
 
-/// A running `tinygen serve`.
+/// A running process that serves the API.
 pub(crate) struct Server {
-    child: Child,
+    pub(crate) process: Process,
     pub(crate) url: String,
     pub(crate) client: reqwest::Client,
 }
@@ -117,14 +131,29 @@ impl Server {
         tokio::time::timeout(PATIENCE, polls).await.expect("the job ends")
     }
 
-    /// The process, while it runs.
+    /// `kill -9`.
+    pub(crate) async fn kill(self) {
+        self.process.kill().await;
+    }
+
+    /// SIGTERM, and the wait for the end.
+    pub(crate) async fn terminate(self) {
+        self.process.terminate().await;
+    }
+}
+
+/// A running process, killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// Its id, while it runs.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id().expect("running")
+        self.0.id().expect("running")
     }
 
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
-        self.child.kill().await.expect("killed");
+        self.0.kill().await.expect("killed");
     }
 
     /// SIGTERM, and the wait for the end.
@@ -132,7 +161,7 @@ impl Server {
         let pid = self.pid().to_string();
         let sent = Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs");
         assert!(sent.success());
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("waited");
+        let status = tokio::time::timeout(PATIENCE, self.0.wait()).await.expect("it ends").expect("waited");
         assert!(status.success(), "{status}");
     }
 }

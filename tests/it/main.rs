@@ -2,6 +2,10 @@
 
 mod app;
 mod architecture;
+mod cluster;
 mod demo;
+#[path = "../../jobs/tests/it/redis_server.rs"]
+mod redis_server;
 mod run;
+mod scale_out;
 mod serve;

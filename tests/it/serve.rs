@@ -32,7 +32,7 @@ async fn a_job_is_accepted_done_and_served() {
 }
 
 /// A model that falls silent at one request, until told otherwise.
-fn silent_at(number: usize) -> (impl Fn(&RequestView) -> Reply + Send + Sync + 'static, Arc<AtomicUsize>) {
+pub(crate) fn silent_at(number: usize) -> (impl Fn(&RequestView) -> Reply + Send + Sync + 'static, Arc<AtomicUsize>) {
     let silent = Arc::new(AtomicUsize::new(number));
     let at = silent.clone();
     (

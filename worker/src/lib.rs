@@ -30,6 +30,7 @@ use crate::attempt::Attempts;
 use crate::heartbeat::Heart;
 
 pub use config::WorkerConfig;
+pub use sweep::sweep;
 pub use work::{Work, WorkError};
 
 /// Why a worker stopped though nobody asked it to.
@@ -54,7 +55,7 @@ pub async fn run(jobs: Jobs, work: Work, config: WorkerConfig, shutdown: Cancell
     let attempts = Attempts { jobs: jobs.clone(), work, config: config.clone(), heart, shutdown };
     tokio::select! {
         stopped = worker(attempts) => stopped.map_err(WorkerError::Stopped),
-        never = sweep::run(&jobs, config.sweep) => match never {},
+        never = sweep::sweep(&jobs, config.sweep) => match never {},
     }
 }
 

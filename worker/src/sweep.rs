@@ -7,8 +7,8 @@ use jobs::Jobs;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, warn};
 
-/// Sweeps for ever. Every worker does, and so may any other process.
-pub(crate) async fn run(jobs: &Jobs, every: Duration) -> Infallible {
+/// Sweeps for ever. Every worker does, and so may any other process: a lone API then still ends what has no worker.
+pub async fn sweep(jobs: &Jobs, every: Duration) -> Infallible {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

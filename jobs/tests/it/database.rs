@@ -37,13 +37,22 @@ impl Database {
 
 /// Runs a test on a SQLite file.
 pub(crate) async fn on_sqlite(test: impl AsyncFnOnce(&Database)) {
-    let folder = tempfile::tempdir().unwrap();
-    let database = Database::new(format!("sqlite:{}", folder.path().join("jobs.db").display())).await;
-    test(&database).await;
+    on_empty_sqlite(async |url| test(&Database::new(url).await).await).await;
 }
 
 /// Runs a test in a schema of its own on the Postgres server that the environment names, if it names one.
 pub(crate) async fn on_postgres(test: impl AsyncFnOnce(&Database)) {
+    on_empty_postgres(async |url| test(&Database::new(url).await).await).await;
+}
+
+/// Runs a test on the address of a SQLite file that is not there yet.
+pub(crate) async fn on_empty_sqlite(test: impl AsyncFnOnce(String)) {
+    let folder = tempfile::tempdir().unwrap();
+    test(format!("sqlite:{}", folder.path().join("jobs.db").display())).await;
+}
+
+/// Runs a test on the address of an empty Postgres schema.
+pub(crate) async fn on_empty_postgres(test: impl AsyncFnOnce(String)) {
     let Ok(server) = std::env::var(POSTGRES_URL) else {
         eprintln!("not run: {POSTGRES_URL} is not set");
         return;
@@ -52,10 +61,7 @@ pub(crate) async fn on_postgres(test: impl AsyncFnOnce(&Database)) {
     let mut admin = PgConnection::connect(&server).await.unwrap();
     sqlx::query(AssertSqlSafe(format!("CREATE SCHEMA {schema}"))).execute(&mut admin).await.unwrap();
     let separator = if server.contains('?') { '&' } else { '?' };
-    let outcome = async {
-        let database = Database::new(format!("{server}{separator}options[search_path]={schema}")).await;
-        test(&database).await;
-    };
+    let outcome = test(format!("{server}{separator}options[search_path]={schema}"));
     let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
     sqlx::query(AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"))).execute(&mut admin).await.unwrap();
     if let Err(panic) = outcome {

@@ -1,6 +1,9 @@
-//! The store keeps its promises, on every database.
+//! The store and the bell keep their promises, on every database.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bell;
 mod conformance;
 mod database;
+mod migrations;
+mod redis_server;
 mod sample;
