@@ -2,6 +2,9 @@
 
 mod app;
 mod architecture;
+mod compose;
 mod demo;
+mod health;
+mod local_topology;
 mod run;
 mod serve;
