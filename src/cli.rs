@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Bring the database to this version.
     Migrate,
-    /// Ask the API on TINYGEN_LISTEN whether it is ready: exit code 0 or 1, for health checks.
+    /// Ask the API of this machine whether it is ready: exit code 0 or 1, for health checks.
     Health,
     /// Print every setting with its default and its environment variable.
     Config,
