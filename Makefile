@@ -1,9 +1,15 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo test check check-standin nightly bench setup
+.PHONY: demo up down test check check-standin nightly bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
+
+up: setup ## the topology of docker-compose.yml from local programs: Postgres, Redis, API, WORKERS=2 workers
+	scripts/up
+
+down: ## stop it
+	scripts/down
 
 test: setup ## every test
 	scripts/test

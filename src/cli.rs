@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Bring the database to this version.
     Migrate,
+    /// Ask the API of this machine whether it is ready: exit code 0 or 1, for health checks.
+    Health,
     /// Print every setting with its default and its environment variable.
     Config,
 }

@@ -6,6 +6,7 @@
 mod cli;
 mod config;
 mod demo;
+mod health;
 mod progress;
 mod run;
 mod serve;
@@ -63,6 +64,7 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
             wiring::jobs(&config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Health => health::health(&config).await.map(|()| ExitCode::SUCCESS),
         Command::Config => Ok(ExitCode::SUCCESS),
     }
 }

@@ -3,7 +3,10 @@
 mod app;
 mod architecture;
 mod cluster;
+mod compose;
 mod demo;
+mod health;
+mod local_topology;
 #[path = "../../jobs/tests/it/redis_server.rs"]
 mod redis_server;
 mod run;
