@@ -27,9 +27,15 @@ impl Run {
             return serde_json::from_value(stored)
                 .map_err(|source| PipelineError::Stored { stage: stage.clone(), source });
         }
+        // A rough figure will do where nothing hangs on it. A limit needs a bound: no token is shorter than a byte.
+        let body_bytes = request.body().len() as u64;
+        let input_tokens = match self.spec.max_cost {
+            None => upper_bound_tokens(body_bytes),
+            Some(_) => self.count_tokens(request, body_bytes).await?,
+        };
         let mut backoff = Backoff::new(RetryPolicy::default());
         loop {
-            let (request, reserved) = self.afford(stage, request).await?;
+            let (request, reserved) = self.afford(stage, request, input_tokens).await?;
             let id = CallId::new();
             let reservation = CallReservation {
                 id,
@@ -113,19 +119,26 @@ impl Run {
         Ok(())
     }
 
-    /// The request as the budget allows it, with its worst price: counts exactly when the rough bound does not fit, and
-    /// shortens the answer before it gives up.
-    async fn afford(&self, stage: &StageKey, request: &Request) -> Result<(Request, Cost), PipelineError> {
+    /// The input tokens of a request by the service's own count, or `otherwise` where it cannot count.
+    pub(crate) async fn count_tokens(&self, request: &Request, otherwise: u64) -> Result<u64, PipelineError> {
+        match self.shared.model.count_tokens(request).await {
+            Ok(tokens) => Ok(tokens),
+            Err(error) if error.is_retryable() => Err(error.into()),
+            Err(_) => Ok(otherwise),
+        }
+    }
+
+    /// The request as the budget allows it, with its worst price: the answer is made shorter before it gives up.
+    async fn afford(
+        &self,
+        stage: &StageKey,
+        request: &Request,
+        input_tokens: u64,
+    ) -> Result<(Request, Cost), PipelineError> {
         let mut request = request.clone();
-        let mut input_tokens = upper_bound_tokens(request.body().len() as u64);
         let mut worst = self.model.worst_case_of(&request, input_tokens);
         let Some(limit) = self.spec.max_cost else { return Ok((request, worst)) };
         let left = limit - self.journal.spent().await?;
-        if worst <= left {
-            return Ok((request, worst));
-        }
-        input_tokens = self.shared.model.count_tokens(&request).await?;
-        worst = self.model.worst_case_of(&request, input_tokens);
         while worst > left && request.max_tokens / 2 >= MIN_OUTPUT_TOKENS {
             request.max_tokens /= 2;
             worst = self.model.worst_case_of(&request, input_tokens);

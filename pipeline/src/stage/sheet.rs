@@ -38,9 +38,5 @@ fn limit_tokens(run: &Run) -> u64 {
 async fn count(run: &Run, sheet: &Sheet) -> Result<u64, PipelineError> {
     let text = render(Template::Plan, json!({"task": run.spec.prompt}));
     let conversation = Conversation::open(run, StageKey::from(StageKind::Sheet), "submit_plan", sheet, &text);
-    match run.shared.model.count_tokens(conversation.request()).await {
-        Ok(tokens) => Ok(tokens),
-        Err(error) if error.is_retryable() => Err(error.into()),
-        Err(_) => Ok(sheet.tokens),
-    }
+    run.count_tokens(conversation.request(), sheet.tokens).await
 }

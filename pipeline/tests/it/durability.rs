@@ -181,3 +181,13 @@ async fn a_job_never_costs_more_than_it_may() {
     }
     assert!(ends[0] > 0 && ends[1] > 0, "{ends:?}");
 }
+
+/// A guess from the length of a text can be too low: where money hangs on it, the service counts.
+#[tokio::test]
+async fn a_limit_is_kept_by_the_services_own_count() {
+    let mut scene = Scene::new(diligent).await;
+    scene.spec.max_cost = Some(Cost::from_nanos(100_000_000_000));
+    scene.run().await.expect("a result");
+    let counts = scene.claude.ledger().iter().filter(|exchange| exchange.path.ends_with("count_tokens")).count();
+    assert_eq!((counts, scene.requests().len()), (3, 3));
+}
