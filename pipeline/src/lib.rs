@@ -7,6 +7,7 @@
 mod call;
 mod checks;
 mod conversation;
+mod digest;
 mod draft;
 mod edits;
 mod error;

@@ -1,14 +1,13 @@
 //! From the edited files to a diff with its proof.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 use domain::{FileChange, FileChangeKind, Receipt, RepoPath};
 use git2::{Delta, Diff, DiffFindOptions, DiffFormat, DiffLineType, DiffOptions, Oid, Repository};
-use sha2::{Digest, Sha256};
 
 use super::invariant::{self, Broken};
 use super::{FileState, scratch};
+use crate::digest::sha256_hex;
 use crate::repo::Snapshot;
 
 /// Lines around each change.
@@ -83,7 +82,7 @@ fn receipt(base: &Snapshot, result: Oid, diff: &[u8]) -> Receipt {
         base_commit: base.commit().clone(),
         base_tree: base.tree().to_string(),
         result_tree: result.to_string(),
-        patch_sha256: hexadecimal(&Sha256::digest(diff)),
+        patch_sha256: sha256_hex(diff),
     }
 }
 
@@ -166,12 +165,4 @@ fn file_changes(diff: &Diff<'_>) -> Result<Vec<FileChange>, git2::Error> {
         is_same
     });
     Ok(files)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

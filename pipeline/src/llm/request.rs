@@ -1,12 +1,11 @@
 //! One request to the Messages API, and the exact bytes it is sent as.
 
-use std::fmt::Write;
-
 use bytes::Bytes;
 use domain::Effort;
 use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+
+use crate::digest::sha256_hex;
 
 /// One request: the parts of a Messages API body that differ between requests.
 ///
@@ -51,11 +50,7 @@ impl Request {
 
     /// SHA-256 of [`body`](Self::body), in hexadecimal: the name of exactly this question.
     pub fn sha256(&self) -> String {
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(self.body()) {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        sha256_hex(&self.body())
     }
 
     /// The longest-lived cache mark of the request; each one raises the price of what it writes.

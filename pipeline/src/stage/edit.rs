@@ -9,7 +9,7 @@ use crate::conversation::{Conversation, ToolResult, Turn};
 use crate::draft::EditSet;
 use crate::edits::EditedTree;
 use crate::error::PipelineError;
-use crate::evidence;
+use crate::evidence::Doubt;
 use crate::focus;
 use crate::run::Run;
 use crate::sheet::Sheet;
@@ -45,13 +45,13 @@ pub(crate) struct EditPass<'a> {
     shown: BTreeSet<RepoPath>,
     tree: EditedTree,
     set: EditSet,
-    challenged: bool,
+    doubt: Doubt,
 }
 
 impl<'a> EditPass<'a> {
     pub(crate) fn new(run: &'a Run, tree: EditedTree, sheet: &'a Sheet, shown: Vec<RepoPath>) -> Self {
         let shown = shown.into_iter().collect();
-        Self { run, sheet, shown, tree, set: EditSet::default(), challenged: false }
+        Self { run, sheet, shown, tree, set: EditSet::default(), doubt: Doubt::default() }
     }
 
     /// Goes through the turns until the model submits its edits. A model that falls silent after making edits is taken at
@@ -172,12 +172,10 @@ impl<'a> EditPass<'a> {
                 no_change: None,
             })),
             Ok(ToolCall::NoChange(claim)) if self.is_unchanged() => {
-                let is_proved = evidence::is_quote(self.run, &claim.evidence_path, &claim.evidence_quote).await?;
-                if is_proved && self.challenged {
-                    return Ok(Step::End(EditSet { no_change: Some(claim.clone()), ..EditSet::default() }));
-                }
-                self.challenged |= is_proved;
-                Ok(Step::NotYet(claim.doubt(is_proved)))
+                Ok(match self.doubt.weigh(self.run, claim).await? {
+                    None => Step::End(EditSet { no_change: Some(claim.clone()), ..EditSet::default() }),
+                    Some(text) => Step::NotYet(text),
+                })
             }
             _ => Ok(Step::NoEnd),
         }

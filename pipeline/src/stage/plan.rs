@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::conversation::{Conversation, ToolResult};
 use crate::error::PipelineError;
-use crate::evidence;
+use crate::evidence::{self, Doubt};
 use crate::run::Run;
 use crate::sheet::Sheet;
 use crate::template::{Template, render};
@@ -39,7 +39,7 @@ enum Miss {
 pub(crate) async fn ask(run: &Run, key: StageKey, sheet: &Sheet) -> Result<Plan, PipelineError> {
     let text = render(Template::Plan, json!({"task": run.spec.prompt}));
     let mut conversation = Conversation::open(run, key, "`submit_plan` or `no_change`", sheet, &text);
-    let (mut returns, mut challenged) = (0, false);
+    let (mut returns, mut doubt) = (0, Doubt::default());
     while let Some(turn) = conversation.next().await? {
         let mut results = Vec::new();
         for call in &turn.calls {
@@ -55,14 +55,10 @@ pub(crate) async fn ask(run: &Run, key: StageKey, sheet: &Sheet) -> Result<Plan,
                     returns += 1;
                     ToolResult::error(call, render(Template::PlanMisses, json!({"misses": misses})))
                 }
-                Ok(ToolCall::NoChange(claim)) => {
-                    let is_proved = evidence::is_quote(run, &claim.evidence_path, &claim.evidence_quote).await?;
-                    if is_proved && challenged {
-                        return Ok(Plan::NoChange(claim.clone()));
-                    }
-                    challenged |= is_proved;
-                    ToolResult::error(call, claim.doubt(is_proved))
-                }
+                Ok(ToolCall::NoChange(claim)) => match doubt.weigh(run, claim).await? {
+                    None => return Ok(Plan::NoChange(claim.clone())),
+                    Some(text) => ToolResult::error(call, text),
+                },
                 _ => conversation.reject(call),
             };
             results.push(result);
@@ -112,17 +108,6 @@ async fn misses(run: &Run, plan: &SubmitPlan) -> Result<Vec<Miss>, PipelineError
         }
     }
     Ok(misses)
-}
-
-impl NoChange {
-    /// What to say to the claim when it comes first: a quote that is not there, or a person who expects a difference.
-    pub(crate) fn doubt(&self, is_proved: bool) -> String {
-        if is_proved {
-            render(Template::ChallengeNoChange, ())
-        } else {
-            render(Template::QuoteMissing, json!({"path": self.evidence_path}))
-        }
-    }
 }
 
 impl SubmitPlan {
