@@ -16,11 +16,9 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::config::WorkerConfig;
 use crate::heartbeat::{Heart, Stop};
 use crate::journal::LeaseJournal;
+use crate::patience::write_patiently;
 use crate::retry;
 use crate::work::{Work, WorkError};
-
-/// Between two tries to write how an attempt ended, while the database is away.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
 
 /// What every attempt of a worker needs.
 pub(crate) struct Attempts {
@@ -64,7 +62,7 @@ impl Attempts {
             },
             () = sleep(job.time_left) => deadline_exceeded(job.spec.timeout_seconds),
         };
-        match self.write_end(&job, &end).await {
+        match write_patiently(&self.jobs, || self.write_end(&job, &end)).await {
             Ok(()) => {
                 let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
                 info!(duration_ms, "The attempt is over");
@@ -92,21 +90,8 @@ impl Attempts {
         }
     }
 
-    /// Writes how the attempt ended. A database that is away for less than a lease does not cost a finished job.
+    /// Writes how the attempt ended.
     async fn write_end(&self, job: &ClaimedJob, end: &End) -> Result<(), StoreError> {
-        let give_up_at = Instant::now() + self.jobs.policy().lease;
-        loop {
-            match self.try_write_end(job, end).await {
-                Err(StoreError::Unavailable(error)) if Instant::now() < give_up_at => {
-                    warn!(error = &error as &dyn Error, "Cannot write how the attempt ended; trying again");
-                    sleep(PAUSE_AFTER_ERROR).await;
-                }
-                outcome => return outcome,
-            }
-        }
-    }
-
-    async fn try_write_end(&self, job: &ClaimedJob, end: &End) -> Result<(), StoreError> {
         match end {
             End::Succeeded(result) => self.jobs.succeed(&job.lease, result).await,
             End::Failed { failure, retry_after } if failure.code == FailureCode::ModelRateLimited => {

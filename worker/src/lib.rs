@@ -7,6 +7,7 @@ mod attempt;
 mod config;
 mod heartbeat;
 mod journal;
+mod patience;
 mod queue;
 mod retry;
 mod sweep;
