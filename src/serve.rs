@@ -80,7 +80,7 @@ impl Service {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
-        let state = api::ApiState { jobs: self.jobs.clone(), egress: self.egress };
+        let state = api::ApiState::new(self.jobs.clone(), self.egress);
         let api = api::serve(self.listener, state, shutdown.clone());
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;

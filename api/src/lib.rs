@@ -4,6 +4,7 @@
 //! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
 //! problem details (RFC 9457) and the request's id.
 
+mod caller;
 mod cross_origin;
 mod error;
 mod json_body;

@@ -19,6 +19,7 @@ use jobs::Job;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::ApiState;
+use crate::caller::Caller;
 use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
 use crate::observe::observe;
@@ -57,8 +58,9 @@ fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
     ApiError::Panicked.into_response()
 }
 
-async fn find_job(state: &ApiState, id: JobId) -> Result<Job, ApiError> {
-    state.jobs.get(id).await?.ok_or(ApiError::NO_SUCH_JOB)
+/// The caller's job of this id. Each handler begins here: what hangs on a job is read and changed by id afterwards.
+async fn find_job<S>(state: &ApiState, caller: &Caller<S>, id: JobId) -> Result<Job, ApiError> {
+    state.jobs.get_of(caller.owner(), id).await?.ok_or(ApiError::NO_SUCH_JOB)
 }
 
 /// Reads what belongs to the job after the job itself: the body is then never older than its version says.

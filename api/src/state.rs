@@ -7,7 +7,14 @@ use jobs::Jobs;
 #[derive(Clone)]
 pub struct ApiState {
     /// Where jobs live.
-    pub jobs: Jobs,
+    pub(crate) jobs: Jobs,
     /// Which addresses this server talks to: a job for another one is refused at once.
-    pub egress: Egress,
+    pub(crate) egress: Egress,
+}
+
+impl ApiState {
+    /// An API over these jobs, for repositories at these addresses.
+    pub fn new(jobs: Jobs, egress: Egress) -> Self {
+        Self { jobs, egress }
+    }
 }

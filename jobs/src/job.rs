@@ -3,6 +3,22 @@
 use chrono::{DateTime, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
 
+/// What is needed to accept a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// What is asked.
+    pub spec: JobSpec,
+    /// Who asks. Owners take turns; all jobs without one are one owner's.
+    pub owner: Option<String>,
+}
+
+/// A job of nobody in particular.
+impl From<JobSpec> for NewJob {
+    fn from(spec: JobSpec) -> Self {
+        Self { spec, owner: None }
+    }
+}
+
 /// One request, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {

@@ -13,7 +13,7 @@ mod store;
 
 use std::time::Duration;
 
-use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, JobSpec, StageKey, StageRecord};
+use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, StageKey, StageRecord};
 use serde_json::Value;
 
 use crate::bell::Bell;
@@ -21,7 +21,7 @@ use crate::store::Store;
 
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
-pub use job::{Cancellation, Job, Retrial, StageSummary, Swept};
+pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
@@ -89,20 +89,20 @@ impl Jobs {
 /// For the ones who ask for jobs.
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
-    pub async fn submit(&self, spec: JobSpec) -> Result<Job, StoreError> {
-        self.submit_of(None, spec).await
-    }
-
-    /// Accepts a job of this owner. Owners take turns; all jobs without one are one owner's.
-    pub async fn submit_of(&self, owner: Option<&str>, spec: JobSpec) -> Result<Job, StoreError> {
-        let job = self.store.submit(owner, spec, &self.policy).await?;
+    pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
+        let job = self.store.submit(job.into(), &self.policy).await?;
         self.bell.ring(&[job.id]).await;
         Ok(job)
     }
 
     /// The job as it stands.
     pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.store.get(id).await
+        self.get_of(None, id).await
+    }
+
+    /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
+    pub async fn get_of(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.store.get(owner, id).await
     }
 
     /// The job's stages, in the order in which they began.
