@@ -18,7 +18,7 @@ use crate::rig::{Database, ms, print_table};
 
 const AT_ONCE: usize = 1_000;
 /// So long that all of them are at it before the first one is answered.
-const LONG_THOUGHT: Duration = Duration::from_secs(60);
+const LONG_THOUGHT: Duration = Duration::from_mins(1);
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const SLOTS: usize = 4;
 const JOBS_PER_SLOT: usize = 4;
