@@ -40,6 +40,6 @@ async fn watch(name: &str, pid: u32) -> Vec<String> {
     sleep(SETTLING).await;
     let before = cpu(pid);
     sleep(WATCHED).await;
-    let share = (cpu(pid) - before).as_secs_f64() / WATCHED.as_secs_f64();
+    let share = cpu(pid).saturating_sub(before).as_secs_f64() / WATCHED.as_secs_f64();
     vec![name.to_owned(), mib(memory_kib(pid, "VmRSS")), format!("{:.2}", share * 100.0)]
 }
