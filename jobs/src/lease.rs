@@ -68,6 +68,8 @@ pub struct ClaimedJob {
 pub enum Heartbeat {
     /// Go on.
     Held,
+    /// Go on, but the lease was not renewed: something else holds the job's row at this moment. Beat again soon.
+    Delayed,
     /// Somebody asked for the end of the job: stop, then [`confirm_cancel`](crate::Jobs::confirm_cancel).
     CancelRequested,
     /// Another worker holds the job, or it is over: stop and write nothing.

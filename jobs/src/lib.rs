@@ -162,14 +162,14 @@ impl Jobs {
         self.bell.wait(idle).await;
     }
 
-    /// Keeps the job for another lease from now on.
-    pub async fn heartbeat(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
-        self.store.heartbeat(lease, &self.policy).await
+    /// Keeps each of the jobs for another lease from now on. Gives an answer for each, in their order.
+    pub async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<Heartbeat>, StoreError> {
+        self.store.heartbeat(leases, &self.policy).await
     }
 
-    /// What a heartbeat would say. Only reads.
-    pub async fn check(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
-        self.store.check(lease).await
+    /// What a heartbeat would say of each. Only reads.
+    pub async fn check(&self, leases: &[Lease]) -> Result<Vec<Heartbeat>, StoreError> {
+        self.store.check(leases).await
     }
 
     /// Notes that work on a stage begins. Does nothing when its output is there already.

@@ -11,6 +11,7 @@ mod claim;
 mod event;
 mod expire;
 mod finish;
+mod heartbeat;
 mod job;
 mod migrate;
 mod retry;

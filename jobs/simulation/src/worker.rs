@@ -181,7 +181,8 @@ impl World {
             Some(Heartbeat::Held) => None,
             Some(Heartbeat::CancelRequested) => Some(Stop::CancelRequested),
             Some(Heartbeat::Lost) => Some(Stop::LeaseLost),
-            None => (now >= renewed_at + self.model.rules.lease).then_some(Stop::LeaseLost),
+            // The model's rows are never locked, so it is only ever silence.
+            Some(Heartbeat::Delayed) | None => (now >= renewed_at + self.model.rules.lease).then_some(Stop::LeaseLost),
         };
         let is_renewed = is_beat && told.is_some();
         attempt.renewed_at = if is_renewed { Some(now) } else { Some(renewed_at) }.filter(|_| stop.is_none());

@@ -141,7 +141,7 @@ impl Store {
             .rows_affected()
         });
         // Nothing was there to forget, or the job is another worker's.
-        if forgotten == 0 && self.check(lease).await? == Heartbeat::Lost {
+        if forgotten == 0 && self.check(&[*lease]).await? == [Heartbeat::Lost] {
             return Err(StoreError::LeaseLost);
         }
         Ok(())

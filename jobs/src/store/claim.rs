@@ -1,4 +1,4 @@
-//! A worker takes a job, and keeps it.
+//! A worker takes a job.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::rows::from_json;
 use super::{On, Store, after, commit, event, on, to_count, to_small_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::lease::{ClaimedJob, Heartbeat, Lease, Policy, WorkerId};
+use crate::lease::{ClaimedJob, Lease, Policy, WorkerId};
 
 /// A job that waits and is due at `$1`.
 macro_rules! due {
@@ -167,48 +167,5 @@ impl Store {
             rescues: to_small_count(row.rescues),
             time_left,
         }))
-    }
-
-    /// Keeps the job for another lease from now on.
-    pub(crate) async fn heartbeat(&self, lease: &Lease, policy: &Policy) -> Result<Heartbeat, StoreError> {
-        let (mut tx, now) = self.begin().await?;
-        let cancel_requested: Option<bool> = on!(&mut tx, conn => {
-            sqlx::query_scalar(
-                "UPDATE jobs SET lease_until = $3, worked_micros = worked_micros + ($4 - beat_micros), beat_micros = $4
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
-                 RETURNING cancel_requested_at IS NOT NULL",
-            )
-            .bind(lease.job_id.as_uuid())
-            .bind(lease.epoch)
-            .bind(after(now, policy.lease))
-            .bind(now.timestamp_micros())
-            .fetch_optional(&mut **conn)
-            .await?
-        });
-        commit(tx).await?;
-        Ok(heartbeat_from(cancel_requested))
-    }
-
-    /// What a heartbeat would say, without keeping the job: a read, cheap enough for every second.
-    pub(crate) async fn check(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
-        let cancel_requested: Option<bool> = on!(&self.read, pool => {
-            sqlx::query_scalar(
-                "SELECT cancel_requested_at IS NOT NULL FROM jobs
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
-            )
-            .bind(lease.job_id.as_uuid())
-            .bind(lease.epoch)
-            .fetch_optional(pool)
-            .await?
-        });
-        Ok(heartbeat_from(cancel_requested))
-    }
-}
-
-fn heartbeat_from(cancel_requested: Option<bool>) -> Heartbeat {
-    match cancel_requested {
-        Some(false) => Heartbeat::Held,
-        Some(true) => Heartbeat::CancelRequested,
-        None => Heartbeat::Lost,
     }
 }

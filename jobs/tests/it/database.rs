@@ -24,6 +24,11 @@ impl Database {
         Self { url, jobs }
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Opens the same database once more, as another process would.
     pub(crate) async fn reopen(&self) -> Jobs {
         Jobs::open(&self.url).await.unwrap()

@@ -164,14 +164,14 @@ impl Pair {
         let (jobs, model, key) = (&self.jobs, &mut self.model, key(stage));
         let (delay, real_delay) = DELAYS[self.random.below(DELAYS.len())];
         let (name, expected, answer) = match operation {
-            10 => ("heartbeat", told(model.heartbeat(lease)), told(jobs.heartbeat(&real).await.unwrap())),
-            11 => ("check", told(model.check(lease)), told(jobs.check(&real).await.unwrap())),
+            10 => ("heartbeat", told(model.heartbeat(lease)), told(jobs.heartbeat(&[real]).await.unwrap()[0])),
+            11 => ("check", told(model.check(lease)), told(jobs.check(&[real]).await.unwrap()[0])),
             12..14 => {
                 let expected = model.heartbeat(lease);
                 if expected != Heartbeat::Lost {
                     model.jobs[lease.job].lease_until = Some(model.now);
                 }
-                ("expire", told(expected), told(self.expiring.heartbeat(&real).await.unwrap()))
+                ("expire", told(expected), told(self.expiring.heartbeat(&[real]).await.unwrap()[0]))
             }
             14..16 => ("start_stage", told(model.start_stage(lease, stage)), tell(jobs.start_stage(&real, &key).await)),
             16..19 => {
