@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo up down test check check-standin nightly bench setup
+.PHONY: demo up down test check check-standin nightly chaos bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -26,6 +26,9 @@ check-standin: setup ## the stand-in of the Messages API against the official Py
 
 nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`, spoiled edits
 	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
+
+chaos: setup ## the fault suite in full: processes and services killed, stopped, cut off (docs/RELIABILITY.md)
+	scripts/chaos
 
 bench: setup ## the figures: fetch, sheet, store
 	cargo bench --locked --workspace

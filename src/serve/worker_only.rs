@@ -5,6 +5,7 @@ use tracing::info;
 use worker::WorkerConfig;
 
 use super::signals::shutdown_on_signal;
+use super::work_folder::WorkFolder;
 use crate::config::Config;
 use crate::wiring;
 
@@ -13,7 +14,8 @@ use crate::wiring;
 /// # Errors
 /// When a part cannot start, or the worker cannot go on.
 pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
-    let pipeline = wiring::pipeline(config, &wiring::egress(config)?, &std::env::temp_dir())?;
+    let folder = WorkFolder::create_in(&std::env::temp_dir())?;
+    let pipeline = wiring::pipeline(config, &wiring::egress(config)?, folder.path())?;
     let shutdown = shutdown_on_signal()?;
     let Some(jobs) = shutdown.run_until_cancelled(wiring::shared_jobs(config)).await.transpose()? else {
         return Ok(());

@@ -18,7 +18,7 @@ use crate::config::WorkerConfig;
 /// Why a job must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Another worker holds it, or must be assumed to: write nothing.
+    /// Another worker holds it: write nothing.
     LeaseLost,
     /// Somebody asked for its end.
     CancelRequested,
@@ -36,7 +36,6 @@ pub(crate) struct Heart {
 struct Rhythm {
     heartbeat: Duration,
     check: Duration,
-    lease: Duration,
 }
 
 impl Heart {
@@ -48,7 +47,7 @@ impl Heart {
             let _served_by = runtime.enter();
             jobs.on_own_connection()
         };
-        let rhythm = Rhythm { heartbeat: config.heartbeat, check: config.check, lease: jobs.policy().lease };
+        let rhythm = Rhythm { heartbeat: config.heartbeat, check: config.check };
         Ok(Self { runtime: Some(runtime), jobs, rhythm })
     }
 
@@ -96,6 +95,10 @@ impl Drop for Pulse {
 }
 
 /// Renews the lease at every heartbeat and looks at the job in between, until the job must stop.
+///
+/// A database that is away is no reason to: nobody else can take the job over either, and the first heartbeat that gets
+/// through renews the lease, however late. Where only this worker cannot reach it, others go on with the job, and all that
+/// this one still writes is refused.
 async fn beat(jobs: &Jobs, lease: &Lease, rhythm: Rhythm) -> Stop {
     let mut ticks = interval_at(Instant::now() + rhythm.check, rhythm.check);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -111,9 +114,6 @@ async fn beat(jobs: &Jobs, lease: &Lease, rhythm: Rhythm) -> Stop {
             Ok(Heartbeat::Lost) => return Stop::LeaseLost,
             Err(error) => {
                 warn!(job.id = %lease.job_id(), error = &error as &dyn std::error::Error, "A heartbeat failed");
-                if renewed_at.elapsed() >= rhythm.lease {
-                    return Stop::LeaseLost;
-                }
             }
         }
     }

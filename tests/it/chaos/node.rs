@@ -25,7 +25,9 @@ pub(crate) struct Node {
     pub(crate) url: Option<String>,
     pub(crate) concurrency: usize,
     pub(crate) log: PathBuf,
-    pub(crate) _taps: (Tap, Tap),
+    /// Its way to the model.
+    pub(crate) model: Tap,
+    pub(crate) _postgres: Tap,
 }
 
 impl Node {

@@ -153,7 +153,7 @@ impl Rig {
         let log = self.world.folder.path().join(format!("{:03}-{name}.log", self.started));
         let child = node::spawn(command, &log);
         aim.is_process(child.id().expect("it runs"));
-        Node { child, aim, worker: None, url: None, concurrency, log, _taps: (postgres, model) }
+        Node { child, aim, worker: None, url: None, concurrency, log, model, _postgres: postgres }
     }
 
     /// `kill -9`, at once.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// Where a process is killed. The numbers count from 1 in the life of the process.
@@ -92,6 +93,7 @@ impl Aim {
 #[derive(Debug)]
 pub(crate) struct Tap {
     pub(crate) port: u16,
+    connections: watch::Receiver<usize>,
     task: AbortHandle,
 }
 
@@ -99,15 +101,27 @@ impl Tap {
     pub(crate) async fn open<R: Reader>(target: String, aim: Arc<Aim>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
+        let (count, counted) = watch::channel(0);
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
-                let (near, _) = listener.accept().await.expect("a connection");
-                connections.spawn(forward::<R>(near, target.clone(), aim.clone()));
-                while connections.try_join_next().is_some() {}
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let (near, _) = accepted.expect("a connection");
+                        connections.spawn(forward::<R>(near, target.clone(), aim.clone()));
+                    }
+                    Some(_) = connections.join_next() => {}
+                }
+                count.send_replace(connections.len());
             }
         });
-        Self { port, task: task.abort_handle() }
+        Self { port, connections: counted, task: task.abort_handle() }
+    }
+
+    /// Waits until the process has so many connections open.
+    pub(crate) async fn has_connections(&self, number: usize) {
+        let mut connections = self.connections.clone();
+        connections.wait_for(|count| *count == number).await.expect("the tap lives");
     }
 }
 

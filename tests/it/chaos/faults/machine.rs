@@ -6,7 +6,7 @@ use std::time::Duration;
 use standin::repo::RepoBuilder;
 use tokio::process::Command;
 
-use super::thinking;
+use super::{planning, thinking};
 use crate::chaos::postgres::Stop;
 use crate::chaos::rig::{LEASE, Rig, Start};
 use crate::chaos::sized;
@@ -19,10 +19,14 @@ const FAKETIME: &str = "faketime/libfaketime.so.1";
 async fn f10_a_full_disk_costs_the_job_that_fills_it_and_no_other() {
     let Some(mut rig) = Rig::new("F10", thinking(Duration::from_millis(30))).await else { return };
     rig.run_without_faults().await;
-    let mut noise = vec![0; 4 << 20];
-    rand::fill(&mut noise[..]);
-    let large = RepoBuilder::new().file("noise.bin", noise).file("a.txt", "a\n").commit("Add noise");
-    rig.world.git.add("large", &large).expect("a repository");
+    let mut large = RepoBuilder::new();
+    for number in 0..8 {
+        // Below the size from which files are left at the host.
+        let mut noise = vec![0; 500 << 10];
+        rand::fill(&mut noise[..]);
+        large = large.file(&format!("noise-{number}.bin"), noise);
+    }
+    rig.world.git.add("large", &large.commit("Add noise")).expect("a repository");
     let small_disk = format!("mount -t tmpfs -o size=1m tmpfs {} && exec \"$0\" \"$@\"", rig.temporary_folder().display());
     let api = rig.api().await;
     let within = ["unshare", "-Urm", "sh", "-c", &small_disk];
@@ -44,7 +48,7 @@ async fn f10_a_full_disk_costs_the_job_that_fills_it_and_no_other() {
 #[ignore = "takes minutes: make chaos"]
 async fn f11_wrong_clocks_change_nothing() {
     // A pass longer than a lease: heartbeats must keep it.
-    let Some(mut rig) = Rig::new("F11", thinking(LEASE + Duration::from_secs(2))).await else { return };
+    let Some(mut rig) = Rig::new("F11", planning(LEASE + Duration::from_secs(2))).await else { return };
     rig.run_without_faults().await;
     let api = rig.api().await;
     let clocks = ["+3d", "-1h", "+1h"];

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::Value;
 use standin::claude::{Break, Fault as ModelFault, Reply, RequestView};
 use standin::git::{Behaviour, Fault};
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use super::exact::until;
 use super::thinking;
@@ -127,15 +129,22 @@ async fn f08_what_passes_at_the_git_host_is_tried_again() {
             let id = rig.client.submit().await;
             if let Some(code) = code {
                 rig.expected.failures.insert(id, code);
-                assert!(rig.client.wait_for(&[id], Duration::from_secs(30)).await.is_empty(), "{what}");
             } else {
-                while rig.client.read(id).await.is_none_or(|job| job["nextAttemptAt"].is_null()) {
-                    sleep(Duration::from_millis(20)).await;
-                }
+                until_tried_again(&rig, id).await;
+                rig.world.git.behave(|git| *git = Behaviour::default());
             }
             rig.fault_now();
+            assert!(rig.client.wait_for(&[id], Duration::from_mins(1)).await.is_empty(), "{what}");
             rig.world.git.behave(|git| *git = Behaviour::default());
         }
     }
     rig.conclude("Git host that fails", rounds * faults.len(), vec![api, worker]).await;
+}
+
+/// Waits until an attempt at the job has failed and another one is planned, or made.
+async fn until_tried_again(rig: &Rig, id: Uuid) {
+    let is_tried_again = |job: &Value| !job["nextAttemptAt"].is_null() || job["attempt"].as_u64() > Some(1);
+    while !rig.client.read(id).await.is_some_and(|job| is_tried_again(&job)) {
+        sleep(Duration::from_millis(20)).await;
+    }
 }

@@ -6,7 +6,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::random::load;
-use super::thinking;
+use super::{planning, thinking};
 use crate::chaos::postgres::Stop;
 use crate::chaos::rig::{LEASE, RECOVERY, Rig};
 use crate::chaos::sized;
@@ -62,6 +62,34 @@ async fn f05_nothing_is_accepted_without_postgres_and_nothing_is_lost_with_it() 
         .expect("a count");
     assert_eq!(poisoned, 0, "no job fails for what Postgres did");
     rig.conclude("Postgres that dies, drops, locks", rounds, nodes).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_a_lease_costs_no_call_and_no_worker() {
+    // The call lasts longer than the outage.
+    let Some(mut rig) = Rig::new("F5-short", planning(LEASE + Duration::from_secs(9))).await else { return };
+    rig.run_without_faults().await;
+    let api = rig.api().await;
+    let workers = [rig.worker().await, rig.worker().await];
+    let before = rig.world.generations();
+    let ids = rig.client.submit_all(2).await;
+    rig.world.claude.arrived(before + ids.len()).await;
+    rig.postgres.stop(Stop::Fast).await;
+    let body = rig.client.post(&rig.world.repo_url.clone()).await;
+    assert_eq!((body, rig.client.log().refusals), (None, vec![503]), "nothing is accepted meanwhile");
+    sleep(LEASE + Duration::from_secs(2)).await;
+    rig.postgres.restart().await;
+    let ended = Duration::from_mins(3);
+    assert!(rig.client.wait_for(&ids, ended).await.is_empty(), "{}", workers[0].tail());
+    let jobs: Vec<(String, i64, i64)> = sqlx::query_as("SELECT status, attempt, rescues FROM jobs")
+        .fetch_all(&mut rig.sql().await)
+        .await
+        .expect("rows");
+    assert_eq!(jobs, vec![("succeeded".to_owned(), 1, 0); 1 + ids.len()], "nobody was lost");
+    assert_eq!(rig.world.generations(), 3 * (1 + ids.len()), "no call was cut off");
+    for node in workers.into_iter().chain([api]) {
+        rig.retire(node).await;
+    }
 }
 
 /// Takes every connection that the server gives, while those of the program are dropped.

@@ -2,16 +2,58 @@
 
 use std::time::Duration;
 
+use standin::claude::{Reply, RequestView};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::random::load;
 use super::thinking;
+use crate::chaos::postgres::Stop;
 use crate::chaos::rig::Rig;
 use crate::chaos::sized;
 
 /// A worker hands its jobs back and ends within this.
 const DRAIN: Duration = Duration::from_secs(30);
+/// A job that is canceled has stopped within this, and so has a process that is told twice to end.
+const AT_ONCE: Duration = Duration::from_secs(2);
+
+fn silent(_: &RequestView) -> Reply {
+    Reply::hang()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canceled_job_stops_at_once_and_so_does_its_stream() {
+    let Some(mut rig) = Rig::new("cancel", silent).await else { return };
+    let (api, worker) = (rig.api().await, rig.worker().await);
+    let id = rig.client.submit().await;
+    rig.world.claude.arrived(1).await;
+    worker.model.has_connections(1).await;
+    assert_eq!(rig.client.cancel(id).await, Some(202));
+    let stopped = async {
+        worker.model.has_connections(0).await;
+        rig.client.wait_for(&[id], AT_ONCE).await
+    };
+    let open = timeout(AT_ONCE, stopped).await.expect("the stream is closed and the job has ended");
+    assert!(open.is_empty(), "{}", worker.tail());
+    let status = rig.client.read(id).await.map(|job| job["status"].clone());
+    assert_eq!(status, Some("canceled".into()));
+    rig.retire(worker).await;
+    rig.retire(api).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_worker_that_waits_for_its_database() {
+    let Some(mut rig) = Rig::new("signals", silent).await else { return };
+    let (_api, mut worker) = (rig.api().await, rig.worker().await);
+    rig.client.submit().await;
+    rig.world.claude.arrived(1).await;
+    rig.postgres.stop(Stop::Fast).await;
+    worker.signal("-TERM").await;
+    worker.logged("The database does not answer; trying again").await;
+    worker.signal("-TERM").await;
+    let status = timeout(AT_ONCE, worker.ended()).await.expect("it ends");
+    assert_eq!(status.code(), Some(130), "{}", worker.tail());
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f13_a_rolling_restart_fails_no_job_and_loses_no_attempt() {

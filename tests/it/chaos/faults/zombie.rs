@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use standin::claude::RequestView;
 use tokio::time::{sleep, timeout};
 
-use super::thinking;
+use super::planning;
 use crate::chaos::rig::{LEASE, Rig};
 use crate::chaos::sized;
 
@@ -15,8 +16,11 @@ const NOTICE: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f06_workers_that_stood_still_write_nothing() {
-    // Longer than two leases with the passes together: the zombies wake up in the middle of theirs.
-    let Some(mut rig) = Rig::new("F6", thinking(Duration::from_secs(12))).await else { return };
+    // Some answers come while their worker stands still, the others after it has woken.
+    let (early, late) = (planning(Duration::from_secs(8)), planning(Duration::from_secs(25)));
+    let is_early = |request: &RequestView| request.sha256().as_bytes()[0].is_multiple_of(2);
+    let script = move |request: &RequestView| if is_early(request) { early(request) } else { late(request) };
+    let Some(mut rig) = Rig::new("F6", script).await else { return };
     rig.run_without_faults().await;
     let api = rig.api().await;
     let rounds = sized(1, 5);
