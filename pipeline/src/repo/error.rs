@@ -109,7 +109,11 @@ impl FetchError {
 
 impl From<git2::Error> for FetchError {
     fn from(error: git2::Error) -> Self {
-        Self::damaged(error)
+        match error.class() {
+            // A full disk, not a bad repository: the next attempt, or another worker, may have more room.
+            git2::ErrorClass::Os => Self::Disk(io::Error::other(error)),
+            _ => Self::damaged(error),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 use super::tap::{Aim, Tap};
 
 /// Longest wait for a start or an end.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running process, killed when dropped.
 pub(crate) struct Node {

@@ -342,4 +342,3 @@ fn repository_folders(folder: &std::path::Path) -> usize {
         })
         .sum()
 }
-

@@ -135,8 +135,8 @@ mod tests {
     }
 
     /// Feeds bytes one at a time.
-    fn sights(bytes: &[u8], mut look: impl FnMut(&[u8]) -> Option<Sight>) -> Vec<Sight> {
-        bytes.chunks(1).filter_map(|piece| look(piece)).collect()
+    fn sights(bytes: &[u8], look: impl FnMut(&[u8]) -> Option<Sight>) -> Vec<Sight> {
+        bytes.chunks(1).filter_map(look).collect()
     }
 
     #[test]

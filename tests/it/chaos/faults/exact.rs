@@ -98,7 +98,7 @@ async fn f03_apis_are_killed_around_the_commit_and_in_the_response() {
     let Some(mut rig) = Rig::new("F3", thinking(Duration::from_millis(30))).await else { return };
     rig.run_without_faults().await;
     let mut nodes = rescue(&mut rig).await;
-    let rounds = sized(2, 30);
+    let rounds = sized(2, 36);
     for _ in 0..rounds {
         for point in [Point::BeforeCommit(1), Point::AfterCommit(1)] {
             let api = rig.start_api(Start { kill_at: Some(point), ..Start::default() }).await;

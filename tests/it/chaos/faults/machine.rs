@@ -27,7 +27,8 @@ async fn f10_a_full_disk_costs_the_job_that_fills_it_and_no_other() {
         large = large.file(&format!("noise-{number}.bin"), noise);
     }
     rig.world.git.add("large", &large.commit("Add noise")).expect("a repository");
-    let small_disk = format!("mount -t tmpfs -o size=1m tmpfs {} && exec \"$0\" \"$@\"", rig.temporary_folder().display());
+    let small_disk =
+        format!("mount -t tmpfs -o size=1m tmpfs {} && exec \"$0\" \"$@\"", rig.temporary_folder().display());
     let api = rig.api().await;
     let within = ["unshare", "-Urm", "sh", "-c", &small_disk];
     let mut worker = rig.start_worker(Start { within: &within, ..Start::default() }).await;
@@ -81,7 +82,8 @@ async fn f11_wrong_clocks_change_nothing() {
 /// Variables that move the wall clock of a program and leave the other clocks alone.
 fn clock_of(offset: &str) -> [(&'static str, String); 4] {
     let libraries = std::fs::read_dir("/usr/lib").expect("readable").flatten().map(|entry| entry.path().join(FAKETIME));
-    let library = libraries.into_iter().find(|path| Path::exists(path)).expect("libfaketime: scripts/chaos installs it");
+    let library =
+        libraries.into_iter().find(|path| Path::exists(path)).expect("libfaketime: scripts/chaos installs it");
     [
         ("LD_PRELOAD", library.display().to_string()),
         ("FAKETIME", offset.to_owned()),

@@ -60,7 +60,6 @@ async fn f07_no_half_answer_of_the_model_counts() {
         let times = asked.entry(request.sha256().to_owned()).or_default();
         *times += 1;
         match number.checked_sub(2) {
-            None => diligent(request),
             Some(index) if index < faults.len() && *times == 1 && text.contains("This is the analysis pass") => {
                 *paid.lock().expect("nobody panics") += 1;
                 faults[index].clone()
@@ -68,7 +67,7 @@ async fn f07_no_half_answer_of_the_model_counts() {
             Some(index) if index >= faults.len() && *times < 4 => {
                 Reply::fault(ModelFault::status(529).with_header("retry-after", "1"))
             }
-            Some(_) => diligent(request),
+            _ => diligent(request),
         }
     };
     let Some(mut rig) = Rig::new("F7", script).await else { return };
@@ -87,8 +86,11 @@ async fn f07_no_half_answer_of_the_model_counts() {
     rig.conclude("model service that fails", rounds, nodes).await;
 }
 
-/// How the Git host fails, at which step of a fetch, and the code of the failure if it is for good.
-fn git_faults() -> Vec<(&'static str, fn(&mut Behaviour), Option<&'static str>)> {
+/// A name, how the Git host fails, and the code of the failure if it is for good.
+type GitFault = (&'static str, fn(&mut Behaviour), Option<&'static str>);
+
+/// Every way to fail, at each step of a fetch.
+fn git_faults() -> Vec<GitFault> {
     vec![
         ("500", |git| git.advertisement = Some(Fault::Status(500)), None),
         ("503 for the pack", |git| git.fetch = Some(Fault::Status(503)), None),
@@ -125,7 +127,7 @@ async fn f08_what_passes_at_the_git_host_is_tried_again() {
     let rounds = sized(1, 2);
     for _ in 0..rounds {
         for (what, fail, code) in &faults {
-            rig.world.git.behave(|git| fail(git));
+            rig.world.git.behave(fail);
             let id = rig.client.submit().await;
             if let Some(code) = code {
                 rig.expected.failures.insert(id, code);

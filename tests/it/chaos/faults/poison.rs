@@ -7,7 +7,7 @@ use crate::app::diligent;
 use crate::chaos::rig::{Rig, Start};
 use crate::chaos::sized;
 
-/// What the poison's prompts have in common. The rig's first job, which nobody disturbs, is the first request.
+/// In the poison's prompt. The rig's first job, which nobody disturbs, is the first request.
 const POISON: &str = "Request 2.";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -56,10 +56,11 @@ async fn f05_nothing_is_accepted_without_postgres_and_nothing_is_lost_with_it() 
     rig.fault_now();
     stop.cancel();
     load.await.expect("the load ends");
-    let poisoned: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status <> 'succeeded' AND failure IS NOT NULL")
-        .fetch_one(&mut rig.sql().await)
-        .await
-        .expect("a count");
+    let poisoned: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM jobs WHERE status <> 'succeeded' AND failure IS NOT NULL")
+            .fetch_one(&mut rig.sql().await)
+            .await
+            .expect("a count");
     assert_eq!(poisoned, 0, "no job fails for what Postgres did");
     rig.conclude("Postgres that dies, drops, locks", rounds, nodes).await;
 }

@@ -32,7 +32,7 @@ async fn f02_processes_are_killed_at_random() {
     }
     let stop = CancellationToken::new();
     let load = tokio::spawn(load(rig.client.clone(), stop.clone()));
-    let kills = sized(10, 260);
+    let kills = sized(10, 280);
     for _ in 0..kills {
         sleep(Duration::from_millis(rig.random.random_range(PAUSE_MS))).await;
         let victim = nodes.swap_remove(rig.random.random_range(0..nodes.len()));

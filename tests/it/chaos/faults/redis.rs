@@ -60,6 +60,6 @@ async fn f04_jobs_are_accepted_and_done_whatever_redis_does() {
 async fn post(rig: &mut Rig) {
     let ids = rig.client.submit_all(JOBS).await;
     rig.fault_now();
-    let open = rig.client.wait_for(&ids, Duration::from_secs(60)).await;
+    let open = rig.client.wait_for(&ids, Duration::from_mins(1)).await;
     assert!(open.is_empty(), "{open:?} have not ended");
 }

@@ -10,7 +10,8 @@ pub(super) fn what_is_stored_is_not_paid_again(record: &Record) -> Vec<String> {
     for call in &record.calls {
         let Some(stored_at) = answers(record, call).map(|event| event.at).min() else { continue };
         for request in requests_of(record, call).filter(|request| request.at > stored_at) {
-            wrong.insert(format!("{} {}: stored at {stored_at}, asked again at {}", call.job_id, call.kind, request.at));
+            wrong
+                .insert(format!("{} {}: stored at {stored_at}, asked again at {}", call.job_id, call.kind, request.at));
         }
     }
     wrong.into_iter().collect()

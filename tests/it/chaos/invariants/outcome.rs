@@ -37,7 +37,9 @@ pub(super) fn nothing_is_invented(record: &Record) -> Vec<String> {
         }
     }
     let told = record.client.accepted.iter().filter_map(|(id, prompt)| Some((record.jobs.get(id)?, prompt)));
-    wrong.extend(told.filter(|(job, prompt)| job.prompt() != **prompt).map(|(job, _)| format!("{} is another's", job.id)));
+    wrong.extend(
+        told.filter(|(job, prompt)| job.prompt() != **prompt).map(|(job, _)| format!("{} is another's", job.id)),
+    );
     wrong
 }
 
@@ -117,7 +119,8 @@ pub(super) fn results_are_those_of_a_run_without_faults(record: &Record) -> Vec<
 fn killed_holders(record: &Record, job: &JobRow) -> usize {
     let events = record.events.get(&job.id).into_iter().flatten();
     let claims = events.filter(|event| event.kind == "job.started");
-    let workers: BTreeSet<String> = claims.filter_map(|event| Some(event.data()["worker"].as_str()?.to_owned())).collect();
+    let workers: BTreeSet<String> =
+        claims.filter_map(|event| Some(event.data()["worker"].as_str()?.to_owned())).collect();
     record.kills.iter().filter_map(|kill| kill.worker.as_ref()).filter(|worker| workers.contains(*worker)).count()
 }
 

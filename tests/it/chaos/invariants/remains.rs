@@ -43,12 +43,14 @@ pub(super) fn work_goes_on_in_time(record: &Record) -> Vec<String> {
         if !was_open || !is_before {
             continue;
         }
-        let wait = events.iter().rfind(|event| event.at <= fault).and_then(|event| {
-            event.data()["nextAttemptAt"].as_str()?.parse().ok()
-        });
+        let wait = events
+            .iter()
+            .rfind(|event| event.at <= fault)
+            .and_then(|event| event.data()["nextAttemptAt"].as_str()?.parse().ok());
         let since = wait.map_or(fault, |wait| fault.max(wait));
         let progress = events.iter().find(|event| event.at > fault);
-        let is_in_time = progress.is_some_and(|event| (event.at - since).to_std().unwrap_or_default() <= record.expected.recovery);
+        let is_in_time =
+            progress.is_some_and(|event| (event.at - since).to_std().unwrap_or_default() <= record.expected.recovery);
         if !is_in_time {
             let after = progress.map(|event| event.at - since);
             wrong.push(format!("{id} went on after {after:?}; {:?} are allowed", record.expected.recovery));

@@ -9,9 +9,7 @@ use uuid::Uuid;
 
 use super::violations;
 use crate::chaos::client::ClientLog;
-use crate::chaos::record::{
-    CallRow, EventRow, Expected, JobRow, Kill, Leftovers, ModelRequest, Record, StageRow,
-};
+use crate::chaos::record::{CallRow, EventRow, Expected, JobRow, Kill, Leftovers, ModelRequest, Record, StageRow};
 
 const COST: i64 = 70;
 
@@ -71,12 +69,7 @@ fn good() -> Record {
         },
         jobs: [(Uuid::nil(), job)].into(),
         events: [(Uuid::nil(), events)].into(),
-        stages: vec![StageRow {
-            job_id: Uuid::nil(),
-            kind: "plan".to_owned(),
-            item: String::new(),
-            is_finished: true,
-        }],
+        stages: vec![StageRow { job_id: Uuid::nil(), kind: "plan".to_owned(), item: String::new(), is_finished: true }],
         calls: vec![call(None), call(Some(COST))],
         requests: vec![request(3), request(22)],
         kills: vec![Kill { at: at(4), worker: Some("first".to_owned()), concurrency: 1 }],
@@ -87,11 +80,7 @@ fn good() -> Record {
             memory_kib: vec![(1_000, 1_100)],
             ..Leftovers::default()
         },
-        expected: Expected {
-            diff: b"diff".to_vec(),
-            recovery: Duration::from_secs(20),
-            ..Expected::default()
-        },
+        expected: Expected { diff: b"diff".to_vec(), recovery: Duration::from_secs(20), ..Expected::default() },
     }
 }
 
