@@ -18,6 +18,8 @@ use crate::chaos::sized;
 
 /// Waits that workers may choose before they ask the model again (full jitter over 1, 2, 4, … s), or try the job again.
 const BACKOFF: Duration = Duration::from_mins(1);
+/// How long a worker bears the model's silence.
+const SILENCE: Duration = Duration::from_mins(5);
 
 /// What the model does instead of answering, in turn. The last two are silent for as long as a client bears it: 5 min.
 fn model_faults() -> Vec<Reply> {
@@ -72,7 +74,7 @@ async fn f07_no_half_answer_of_the_model_counts() {
     };
     let Some(mut rig) = Rig::new("F7", script).await else { return };
     rig.run_without_faults().await;
-    rig.expected.recovery = RECOVERY + BACKOFF;
+    rig.expected.recovery = RECOVERY + BACKOFF + SILENCE;
     let api = rig.api().await;
     let workers = [rig.start_worker(Start { concurrency: Some(8), ..Start::default() }).await, rig.worker().await];
     let ids = rig.client.submit_all(rounds + sized(5, 40)).await;
