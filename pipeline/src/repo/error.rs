@@ -127,3 +127,17 @@ impl From<WalkError> for FetchError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use git2::{ErrorClass, ErrorCode};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_the_repository_s_fault() {
+        let code = |class| FetchError::from(git2::Error::new(ErrorCode::GenericError, class, "it failed")).code();
+        assert_eq!(code(ErrorClass::Os), FailureCode::Internal);
+        assert_eq!(code(ErrorClass::Zlib), FailureCode::RepoUnsupported);
+    }
+}

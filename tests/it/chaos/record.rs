@@ -144,11 +144,8 @@ impl JobRow {
 }
 
 impl Record {
-    /// Reads what Postgres holds. Its clock may be another one: its times are put back to ours.
-    pub(crate) async fn read(&mut self, postgres: &mut PgConnection) {
-        let theirs: DateTime<Utc> =
-            sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *postgres).await.expect("a time");
-        let ahead: TimeDelta = theirs - Utc::now();
+    /// Reads what Postgres holds. Where its clock was another one, the times are put back to ours.
+    pub(crate) async fn read(&mut self, postgres: &mut PgConnection, clocks: &BTreeMap<Uuid, TimeDelta>) {
         let jobs: Vec<JobRow> = sqlx::query_as(
             "SELECT id, spec, status, version, rescues, lease_epoch, cost_nanos, diff, failure FROM jobs ORDER BY id",
         )
@@ -162,7 +159,7 @@ impl Record {
                 .await
                 .expect("rows");
         for event in events {
-            let at = event.at - ahead;
+            let at = event.at - clocks.get(&event.job_id).copied().unwrap_or_default();
             self.events.entry(event.job_id).or_default().push(EventRow { at, ..event });
         }
         self.stages = sqlx::query_as("SELECT job_id, kind, item, output IS NOT NULL AS is_finished FROM stages")

@@ -1,9 +1,10 @@
 //! The whole system on real services, with everything at hand that a fault may take away.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sqlx::PgConnection;
@@ -46,6 +47,8 @@ pub(crate) struct Rig {
     pub(crate) expected: Expected,
     pub(crate) kills: Vec<Kill>,
     last_fault: Option<DateTime<Utc>>,
+    /// How far Postgres' clock was ahead of ours while a job was done, where it was.
+    clocks: BTreeMap<Uuid, TimeDelta>,
     baseline: Vec<(u32, Usage)>,
     started: usize,
 }
@@ -77,10 +80,11 @@ impl Rig {
             redis,
             client,
             model_address: None,
-            random: StdRng::seed_from_u64(seed),
+            random: StdRng::seed_from_u64(seed.wrapping_add(fault.bytes().map(u64::from).sum())),
             expected: Expected { recovery: RECOVERY, ..Expected::default() },
             kills: vec![],
             last_fault: None,
+            clocks: BTreeMap::new(),
             baseline: vec![],
             started: 0,
             world,
@@ -182,6 +186,14 @@ impl Rig {
         self.last_fault = Some(Utc::now());
     }
 
+    /// Notes that these jobs are done by the clock that Postgres has now.
+    pub(crate) async fn note_clock(&mut self, jobs: &[Uuid]) {
+        let theirs: DateTime<Utc> =
+            sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut self.sql().await).await.expect("a time");
+        let ahead = theirs - Utc::now();
+        self.clocks.extend(jobs.iter().map(|id| (*id, ahead)));
+    }
+
     /// Notes what processes have of the machine now, before the faults.
     pub(crate) fn note_baseline(&mut self, nodes: &[Node]) {
         self.baseline = nodes.iter().map(|node| (node.pid(), node.usage())).collect();
@@ -255,7 +267,7 @@ impl Rig {
             expected: std::mem::take(&mut self.expected),
             ..Record::default()
         };
-        record.read(&mut self.sql().await).await;
+        record.read(&mut self.sql().await, &self.clocks).await;
         if !open.is_empty() {
             println!("{} jobs have not ended: {open:?}", open.len());
         }

@@ -3,7 +3,7 @@
 use domain::{FailureCode, JobStatus};
 use jobs::{Cancellation, Heartbeat, Swept};
 
-use crate::database::{Database, on_every_database};
+use crate::database::{Database, on_every_database, on_postgres};
 use crate::sample::{claimed, spec, worker};
 
 on_every_database![
@@ -77,4 +77,19 @@ async fn a_process_that_is_alone_takes_over_at_once(database: &Database) {
     assert_eq!(jobs.expire_leases().await.unwrap(), 0);
     let taken = jobs.claim(&worker()).await.unwrap().expect("its lease has run out");
     assert_eq!((taken.id, taken.rescues), (left.id, 1));
+}
+
+/// While the database was away nobody could renew a lease: who has just found it lets the others do so first.
+#[tokio::test]
+async fn who_has_just_found_the_database_takes_no_job_for_lost() {
+    on_postgres(async |database: &Database| {
+        let silent = claimed(&database.where_leases_expire_at_once()).await;
+        let found_just_now = database.reopen().await;
+        assert!(found_just_now.claim(&worker()).await.unwrap().is_none());
+        assert_eq!(found_just_now.sweep().await.unwrap(), Swept::default());
+        assert_eq!(database.jobs.heartbeat(&silent.lease).await.unwrap(), Heartbeat::Held, "it lived");
+        let other = database.jobs.submit(spec()).await.unwrap();
+        assert_eq!(found_just_now.claim(&worker()).await.unwrap().unwrap().id, other.id, "what waits is taken at once");
+    })
+    .await;
 }

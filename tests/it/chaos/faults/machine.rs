@@ -68,6 +68,7 @@ async fn f11_wrong_clocks_change_nothing() {
         rig.postgres.restart().await;
         let worker = rig.worker().await;
         let ids = rig.client.submit_all(4).await;
+        rig.note_clock(&ids).await;
         assert!(rig.client.wait_for(&ids, Duration::from_mins(3)).await.is_empty(), "{}", worker.tail());
         rig.retire(worker).await;
     }
