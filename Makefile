@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo up down test check check-standin nightly bench setup
+.PHONY: demo up down test check check-standin nightly chaos bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -28,6 +28,9 @@ nightly: setup ## the long runs: 10,000 edit sets against `git apply`, spoiled e
 	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
 	NEXTEST_PROFILE=nightly TINYGEN_SIMULATION_SEED=$$(date +%s)00000000 TINYGEN_SIMULATION_SCHEDULES=10000000 \
 		scripts/test -p simulation -p jobs
+
+chaos: setup ## the fault suite in full: processes and services killed, stopped, cut off (docs/RELIABILITY.md)
+	scripts/chaos
 
 bench: setup ## the figures: fetch, sheet, store, latency, drain, idle, load
 	TINYGEN_TEST_POSTGRES_FSYNC=on scripts/services cargo bench --locked --workspace

@@ -2,6 +2,7 @@
 
 mod app;
 mod architecture;
+mod chaos;
 mod cluster;
 mod compose;
 mod demo;

@@ -16,7 +16,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 use crate::config::WorkerConfig;
 use crate::heartbeat::{Heart, Stop};
 use crate::journal::LeaseJournal;
-use crate::patience::write_patiently;
+use crate::patience::patiently;
 use crate::retry;
 use crate::work::{Work, WorkError};
 
@@ -62,7 +62,15 @@ impl Attempts {
             },
             () = sleep(job.time_left) => deadline_exceeded(job.spec.timeout_seconds),
         };
-        match write_patiently(&self.jobs, || self.write_end(&job, &end)).await {
+        let written = tokio::select! {
+            biased;
+            written = patiently(|| self.write_end(&job, &end)) => written,
+            () = self.no_time_left() => {
+                error!("The database is away; another worker goes on with the job after this one's lease");
+                return;
+            }
+        };
+        match written {
             Ok(()) => {
                 let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
                 info!(duration_ms, "The attempt is over");
@@ -70,6 +78,12 @@ impl Attempts {
             Err(StoreError::LeaseLost) => warn!("Another worker has the job; the attempt's end is not written"),
             Err(error) => error!(error = &error as &dyn Error, "Cannot write how the attempt ended"),
         }
+    }
+
+    /// A process that is to end does not wait for its database longer than a lease.
+    async fn no_time_left(&self) {
+        self.shutdown.cancelled().await;
+        sleep(self.jobs.policy().lease).await;
     }
 
     async fn work(&self, job: &ClaimedJob) -> End {

@@ -137,9 +137,10 @@ async fn retries_that_are_due_count_as_waiting(database: &Database) {
 }
 
 async fn a_job_of_a_lost_worker_goes_first(database: &Database) {
-    let lost = claimed(&database.where_leases_expire_at_once()).await;
-    submit(&database.jobs, "a", Priority::High).await;
-    let again = database.jobs.claim(&worker()).await.unwrap().unwrap();
+    let jobs = database.where_leases_expire_at_once();
+    let lost = claimed(&jobs).await;
+    submit(&jobs, "a", Priority::High).await;
+    let again = jobs.claim(&worker()).await.unwrap().unwrap();
     assert_eq!((again.id, again.rescues), (lost.id, 1));
 }
 
