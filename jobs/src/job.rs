@@ -38,6 +38,8 @@ pub struct Job {
     pub usage: TokenUsage,
     /// The cost of all its settled calls.
     pub cost: Cost,
+    /// The trace of the request that asked for it, or last for another run, as W3C `traceparent`.
+    pub trace_context: Option<String>,
 }
 
 /// One stage of a job, without its output.

@@ -90,12 +90,18 @@ impl Jobs {
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
     pub async fn submit(&self, spec: JobSpec) -> Result<Job, StoreError> {
-        self.submit_of(None, spec).await
+        self.submit_of(None, spec, None).await
     }
 
-    /// Accepts a job of this owner. Owners take turns; all jobs without one are one owner's.
-    pub async fn submit_of(&self, owner: Option<&str>, spec: JobSpec) -> Result<Job, StoreError> {
-        let job = self.store.submit(owner, spec, &self.policy).await?;
+    /// Accepts a job of this owner. Owners take turns; all jobs without one are one owner's. The job's first attempt goes
+    /// on with the trace that `trace_context`, a W3C `traceparent`, is of.
+    pub async fn submit_of(
+        &self,
+        owner: Option<&str>,
+        spec: JobSpec,
+        trace_context: Option<&str>,
+    ) -> Result<Job, StoreError> {
+        let job = self.store.submit(owner, spec, trace_context, &self.policy).await?;
         self.bell.ring(&[job.id]).await;
         Ok(job)
     }
@@ -133,9 +139,14 @@ impl Jobs {
 
     /// Runs a finished job again, with all its attempts: from the stage `from`, whose output is forgotten together with
     /// those of all later stages, or else from the first stage that is not finished. What it has cost stays counted.
-    /// Asking twice is the same as asking once.
-    pub async fn retry(&self, id: JobId, from: Option<&StageKey>) -> Result<Retrial, StoreError> {
-        let retrial = self.store.retry(id, from, &self.policy).await?;
+    /// Asking twice is the same as asking once. The trace is that of this request, as when a job is accepted.
+    pub async fn retry(
+        &self,
+        id: JobId,
+        from: Option<&StageKey>,
+        trace_context: Option<&str>,
+    ) -> Result<Retrial, StoreError> {
+        let retrial = self.store.retry(id, from, trace_context, &self.policy).await?;
         if retrial == Retrial::Queued {
             self.bell.ring(&[id]).await;
         }
@@ -155,6 +166,11 @@ impl Jobs {
     /// Returns when there may be something to claim, or after `idle`.
     pub async fn wait(&self, idle: Duration) {
         self.bell.wait(idle).await;
+    }
+
+    /// Notes the trace of the attempt that has begun, as W3C `traceparent`: the next attempt will point to it.
+    pub async fn note_attempt_trace(&self, lease: &Lease, trace_context: &str) -> Result<(), StoreError> {
+        self.store.note_attempt_trace(lease, trace_context).await
     }
 
     /// Keeps the job for another lease from now on.

@@ -17,6 +17,7 @@ mod retry;
 mod rows;
 mod stage;
 mod sweep;
+mod trace;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -56,7 +56,8 @@ pub(crate) async fn create_job(
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit(spec).await?;
+    let job = state.jobs.submit_of(None, spec, trace_context::current().as_deref()).await?;
+    tracing::Span::current().record("job.id", tracing::field::display(job.id));
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);
     let headers =

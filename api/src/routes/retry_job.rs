@@ -30,7 +30,7 @@ pub(crate) async fn retry_job(
     OptionalJsonBody(request): OptionalJsonBody<RetryJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let from = request.from_stage.as_deref().map(read_from_stage).transpose()?;
-    match state.jobs.retry(id, from.as_ref()).await? {
+    match state.jobs.retry(id, from.as_ref(), trace_context::current().as_deref()).await? {
         Retrial::Queued => tracing::info!(job.id = %id, "Job {id} runs again"),
         Retrial::AlreadyRetried => {}
         Retrial::NotOver(status) => return Err(ApiError::NotTerminal(status)),

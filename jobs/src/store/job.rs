@@ -39,7 +39,13 @@ pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i
 
 impl Store {
     /// Stores a new job.
-    pub(crate) async fn submit(&self, owner: Option<&str>, spec: JobSpec, policy: &Policy) -> Result<Job, StoreError> {
+    pub(crate) async fn submit(
+        &self,
+        owner: Option<&str>,
+        spec: JobSpec,
+        trace_context: Option<&str>,
+        policy: &Policy,
+    ) -> Result<Job, StoreError> {
         let max_attempts = policy.max_attempts;
         let id = JobId::new();
         let (mut tx, now) = self.begin().await?;
@@ -47,8 +53,8 @@ impl Store {
             sqlx::query(concat!(
                 "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
                                    input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
-                                   created_at, owner, priority, rank, turn)
-                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, ",
+                                   created_at, owner, priority, rank, trace_context, turn)
+                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, ",
                 next_turn!("COALESCE($5, '')", "$4"),
                 ")",
             ))
@@ -59,6 +65,7 @@ impl Store {
             .bind(owner)
             .bind(spec.priority.as_str())
             .bind(rank(spec.priority, now, policy))
+            .bind(trace_context)
             .execute(&mut **conn)
             .await?;
         });
@@ -81,6 +88,7 @@ impl Store {
             failure: None,
             usage: TokenUsage::default(),
             cost: Cost::ZERO,
+            trace_context: trace_context.map(str::to_owned),
         })
     }
 
@@ -90,7 +98,7 @@ impl Store {
             sqlx::query_as(
                 "SELECT id, spec, status, attempt, max_attempts, rescues, version, created_at, started_at, finished_at,
                         next_attempt_at, cancel_requested_at, result, failure, input_tokens, cache_creation_tokens,
-                        cache_read_tokens, output_tokens, cost_nanos
+                        cache_read_tokens, output_tokens, cost_nanos, trace_context
                  FROM jobs
                  WHERE id = $1",
             )

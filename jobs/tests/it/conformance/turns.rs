@@ -23,7 +23,7 @@ on_every_database![
 ];
 
 async fn submit(jobs: &Jobs, owner: &str, priority: Priority) -> JobId {
-    jobs.submit_of(Some(owner), JobSpec { priority, ..spec() }).await.unwrap().id
+    jobs.submit_of(Some(owner), JobSpec { priority, ..spec() }, None).await.unwrap().id
 }
 
 async fn next(jobs: &Jobs) -> JobId {
