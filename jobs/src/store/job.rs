@@ -41,13 +41,13 @@ impl Store {
     /// Stores a new job.
     pub(crate) async fn submit(
         &self,
+        id: JobId,
         owner: Option<&str>,
         spec: JobSpec,
         trace_context: Option<&str>,
         policy: &Policy,
     ) -> Result<Job, StoreError> {
         let max_attempts = policy.max_attempts;
-        let id = JobId::new();
         let (mut tx, now) = self.begin().await?;
         on!(&mut tx, conn => {
             sqlx::query(concat!(
