@@ -4,6 +4,7 @@
 //! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
 //! problem details (RFC 9457) and the request's id.
 
+mod caller;
 mod cross_origin;
 mod error;
 mod json_body;
@@ -14,6 +15,6 @@ mod server;
 mod state;
 pub mod wire;
 
-pub use routes::router;
-pub use server::serve;
+pub use routes::{health_router, router};
+pub use server::{serve, serve_health};
 pub use state::ApiState;

@@ -19,6 +19,7 @@ use jobs::Job;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::ApiState;
+use crate::caller::Caller;
 use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
 use crate::observe::observe;
@@ -34,9 +35,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/jobs/{id}/retry", post(retry_job::retry_job))
         .route("/jobs/{id}/diff", get(get_diff::get_diff))
         .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
-        .route("/healthz", get(get_health::get_liveness))
-        .route("/readyz", get(get_health::get_readiness));
+        .merge(health_routes());
     wrap(routes).with_state(state)
+}
+
+/// Only what a health check asks: for a process that works on jobs and serves no API.
+pub fn health_router(state: ApiState) -> Router {
+    wrap(health_routes()).with_state(state)
+}
+
+fn health_routes() -> Router<ApiState> {
+    Router::new().route("/healthz", get(get_health::get_liveness)).route("/readyz", get(get_health::get_readiness))
 }
 
 /// Puts around the routes what every request goes through; the last layer is the first to see a request.
@@ -57,8 +66,9 @@ fn answer_panic(panic: Box<dyn Any + Send>) -> Response {
     ApiError::Panicked.into_response()
 }
 
-async fn find_job(state: &ApiState, id: JobId) -> Result<Job, ApiError> {
-    state.jobs.get(id).await?.ok_or(ApiError::NO_SUCH_JOB)
+/// The caller's job of this id. Each handler begins here: what hangs on a job is read and changed by id afterwards.
+async fn find_job<S>(state: &ApiState, caller: &Caller<S>, id: JobId) -> Result<Job, ApiError> {
+    state.jobs.get_of(caller.owner(), id).await?.ok_or(ApiError::NO_SUCH_JOB)
 }
 
 /// Reads what belongs to the job after the job itself: the body is then never older than its version says.

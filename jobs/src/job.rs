@@ -3,6 +3,24 @@
 use chrono::{DateTime, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
 
+/// What is needed to accept a job.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// What is asked.
+    pub spec: JobSpec,
+    /// Who asks. Owners take turns; all jobs without one are one owner's.
+    pub owner: Option<String>,
+    /// The trace of the request, as W3C `traceparent`: the job's first attempt goes on with it.
+    pub trace_context: Option<String>,
+}
+
+/// A job of nobody in particular.
+impl From<JobSpec> for NewJob {
+    fn from(spec: JobSpec) -> Self {
+        Self { spec, owner: None, trace_context: None }
+    }
+}
+
 /// One request, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Job {

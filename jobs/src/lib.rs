@@ -13,7 +13,7 @@ mod store;
 
 use std::time::Duration;
 
-use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, JobSpec, StageKey, StageRecord};
+use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, StageKey, StageRecord};
 use serde_json::Value;
 use tracing::{Instrument, info_span};
 
@@ -22,7 +22,7 @@ use crate::store::Store;
 
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
-pub use job::{Cancellation, Job, Retrial, StageSummary, Swept};
+pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
@@ -81,6 +81,11 @@ impl Jobs {
         self.store.expire_leases().await
     }
 
+    /// Whether Redis answers; absent when the bell is within this process. Takes a second at most.
+    pub async fn redis_answers(&self) -> Option<bool> {
+        self.bell.answers().await
+    }
+
     /// The rules.
     pub fn policy(&self) -> Policy {
         self.policy
@@ -90,28 +95,21 @@ impl Jobs {
 /// For the ones who ask for jobs.
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
-    pub async fn submit(&self, spec: JobSpec) -> Result<Job, StoreError> {
-        self.submit_of(None, spec, None).await
-    }
-
-    /// Accepts a job of this owner. Owners take turns; all jobs without one are one owner's. The job's first attempt goes
-    /// on with the trace that `trace_context`, a W3C `traceparent`, is of.
-    pub async fn submit_of(
-        &self,
-        owner: Option<&str>,
-        spec: JobSpec,
-        trace_context: Option<&str>,
-    ) -> Result<Job, StoreError> {
+    pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
         let id = JobId::new();
-        let submit = self.store.submit(id, owner, spec, trace_context, &self.policy);
-        let job = self.store.traced("submit", id, submit).await?;
+        let job = self.store.traced("submit", id, self.store.submit(id, job.into(), &self.policy)).await?;
         self.ring(id).await;
         Ok(job)
     }
 
     /// The job as it stands.
     pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.store.traced("get", id, self.store.get(id)).await
+        self.get_of(None, id).await
+    }
+
+    /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
+    pub async fn get_of(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.store.traced("get", id, self.store.get(owner, id)).await
     }
 
     /// The job's stages, in the order in which they began.

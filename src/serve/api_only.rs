@@ -20,7 +20,7 @@ pub(crate) async fn serve_api(config: &Config) -> anyhow::Result<()> {
     };
     let listener = listen(config).await?;
     info!(address = %listener.local_addr()?, "Listening");
-    let state = api::ApiState { jobs: jobs.clone(), egress };
+    let state = api::ApiState::new(jobs.clone(), egress);
     tokio::select! {
         () = api::serve(listener, state, shutdown) => Ok(()),
         never = worker::sweep(&jobs, WorkerConfig::default().sweep) => match never {},

@@ -9,6 +9,7 @@ use jobs::Cancellation;
 
 use super::{find_job, read_body};
 use crate::ApiState;
+use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
 use crate::wire::poll_after_seconds;
@@ -16,14 +17,16 @@ use crate::wire::poll_after_seconds;
 /// Answers 200 with the job when it is over, and 202 while its worker still has to stop. Asking again is no error.
 pub(crate) async fn cancel_job(
     State(state): State<ApiState>,
+    caller: Caller<JobsWrite>,
     PathOf(id): PathOf<JobId>,
 ) -> Result<impl IntoResponse, ApiError> {
+    find_job(&state, &caller, id).await?;
     let cancellation = state.jobs.cancel(id).await?;
     if cancellation == Cancellation::NotFound {
         return Err(ApiError::NO_SUCH_JOB);
     }
     tracing::info!(job.id = %id, ?cancellation, "Somebody asked for the end of job {id}");
-    let job = find_job(&state, id).await?;
+    let job = find_job(&state, &caller, id).await?;
     // The worker may have stopped meanwhile: what is answered is what the body says.
     let status = if job.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));

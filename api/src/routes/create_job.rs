@@ -14,9 +14,11 @@ use domain::{
     Priority, RepoUrl, Strategy,
 };
 use egress::Egress;
+use jobs::NewJob;
 use serde::Deserialize;
 
 use crate::ApiState;
+use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
 use crate::wire::{AUTO, FieldError, FieldErrorKind, JobReceipt, poll_after_seconds};
@@ -53,10 +55,12 @@ pub(crate) struct CreateJob {
 /// Answers 202 once the job's row is committed, and never before.
 pub(crate) async fn create_job(
     State(state): State<ApiState>,
+    caller: Caller<JobsWrite>,
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit_of(None, spec, trace_context::current().as_deref()).await?;
+    let (owner, trace_context) = (caller.owner().map(str::to_owned), trace_context::current());
+    let job = state.jobs.submit(NewJob { owner, trace_context, ..NewJob::from(spec) }).await?;
     tracing::Span::current().record("job.id", tracing::field::display(job.id));
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);

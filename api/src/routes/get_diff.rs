@@ -8,6 +8,7 @@ use domain::JobId;
 
 use super::find_job;
 use crate::ApiState;
+use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
 use crate::wire::{JobReceipt, poll_after_seconds};
@@ -15,8 +16,12 @@ use crate::wire::{JobReceipt, poll_after_seconds};
 /// Answers 200 with the bytes, 202 with the job's receipt while there is no diff yet, 409 when there will be none.
 ///
 /// The diff of a job that needed no change is empty.
-pub(crate) async fn get_diff(State(state): State<ApiState>, PathOf(id): PathOf<JobId>) -> Result<Response, ApiError> {
-    let job = find_job(&state, id).await?;
+pub(crate) async fn get_diff(
+    State(state): State<ApiState>,
+    caller: Caller<JobsRead>,
+    PathOf(id): PathOf<JobId>,
+) -> Result<Response, ApiError> {
+    let job = find_job(&state, &caller, id).await?;
     if !job.status.is_terminal() {
         let retry_after = [(header::RETRY_AFTER, poll_after_seconds(&job).to_string())];
         return Ok((StatusCode::ACCEPTED, retry_after, Json(JobReceipt::new(&job))).into_response());

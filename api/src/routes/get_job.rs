@@ -8,6 +8,7 @@ use domain::JobId;
 
 use super::{find_job, read_body};
 use crate::ApiState;
+use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
 use crate::wire::poll_after_seconds;
@@ -16,10 +17,11 @@ use crate::wire::poll_after_seconds;
 /// again, until the job has ended.
 pub(crate) async fn get_job(
     State(state): State<ApiState>,
+    caller: Caller<JobsRead>,
     PathOf(id): PathOf<JobId>,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let job = find_job(&state, id).await?;
+    let job = find_job(&state, &caller, id).await?;
     let etag = format!("\"{}\"", job.version);
     let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
     let headers = (AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);

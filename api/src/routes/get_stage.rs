@@ -5,19 +5,22 @@ use axum::extract::State;
 use domain::JobId;
 use serde_json::Value;
 
-use super::read_stage_key;
+use super::{find_job, read_stage_key};
 use crate::ApiState;
+use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
 
 /// Answers with the stored output; 404 also while the stage is not finished.
 pub(crate) async fn get_stage(
     State(state): State<ApiState>,
+    caller: Caller<JobsRead>,
     PathOf((id, name)): PathOf<(JobId, String)>,
 ) -> Result<Json<Value>, ApiError> {
+    find_job(&state, &caller, id).await?;
     let key = read_stage_key(&name).ok_or(NO_SUCH_STAGE)?;
     let output = state.jobs.stage_output(id, &key).await?.ok_or(NO_SUCH_STAGE)?;
     Ok(Json(output))
 }
 
-const NO_SUCH_STAGE: ApiError = ApiError::NotFound("there is no such job, or it has no output of such a stage");
+const NO_SUCH_STAGE: ApiError = ApiError::NotFound("the job has no output of such a stage");

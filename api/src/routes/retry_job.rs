@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{find_job, read_body, read_stage_key};
 use crate::ApiState;
+use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::json_body::OptionalJsonBody;
 use crate::path_of::PathOf;
@@ -26,9 +27,11 @@ pub(crate) struct RetryJob {
 /// Answers 202 once the job waits for a worker again, also when it did so before; 409 while it has not ended.
 pub(crate) async fn retry_job(
     State(state): State<ApiState>,
+    caller: Caller<JobsWrite>,
     PathOf(id): PathOf<JobId>,
     OptionalJsonBody(request): OptionalJsonBody<RetryJob>,
 ) -> Result<impl IntoResponse, ApiError> {
+    find_job(&state, &caller, id).await?;
     let from = request.from_stage.as_deref().map(read_from_stage).transpose()?;
     match state.jobs.retry(id, from.as_ref(), trace_context::current().as_deref()).await? {
         Retrial::Queued => tracing::info!(job.id = %id, "Job {id} runs again"),
@@ -36,7 +39,7 @@ pub(crate) async fn retry_job(
         Retrial::NotOver(status) => return Err(ApiError::NotTerminal(status)),
         Retrial::NotFound => return Err(ApiError::NO_SUCH_JOB),
     }
-    let job = find_job(&state, id).await?;
+    let job = find_job(&state, &caller, id).await?;
     let headers = [(header::RETRY_AFTER, poll_after_seconds(&job).to_string())];
     Ok((StatusCode::ACCEPTED, headers, Json(read_body(&state, &job).await?)))
 }

@@ -44,7 +44,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("bound");
         let egress = Egress::new(EgressPolicy::default()).expect("egress");
-        let state = ApiState { jobs: jobs.clone(), egress };
+        let state = ApiState::new(jobs.clone(), egress);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(api::serve(listener, state, shutdown.clone()));
         Self { jobs, address, shutdown, task, client: Client::new(), _directory: directory }

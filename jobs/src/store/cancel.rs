@@ -43,7 +43,7 @@ impl Store {
     }
 
     async fn why_not_canceled(&self, id: JobId) -> Result<Cancellation, StoreError> {
-        let Some(job) = self.get(id).await? else { return Ok(Cancellation::NotFound) };
+        let Some(job) = self.get(None, id).await? else { return Ok(Cancellation::NotFound) };
         if job.status.is_terminal() {
             return Ok(Cancellation::AlreadyOver(job.status));
         }

@@ -1,14 +1,14 @@
 //! A job is accepted, and looked at.
 
 use chrono::{DateTime, Utc};
-use domain::{Cost, JobId, JobSpec, JobStatus, Priority, TokenUsage};
+use domain::{Cost, JobId, JobStatus, Priority, TokenUsage};
 use serde_json::json;
 
 use super::rows::{JobRow, to_json};
 use super::{Store, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::job::Job;
+use crate::job::{Job, NewJob};
 use crate::lease::Policy;
 
 /// The turn of a job that an owner puts in the queue: after the owner's last one, and not before the one that is next.
@@ -39,14 +39,8 @@ pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i
 
 impl Store {
     /// Stores a new job.
-    pub(crate) async fn submit(
-        &self,
-        id: JobId,
-        owner: Option<&str>,
-        spec: JobSpec,
-        trace_context: Option<&str>,
-        policy: &Policy,
-    ) -> Result<Job, StoreError> {
+    pub(crate) async fn submit(&self, id: JobId, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
+        let NewJob { spec, owner, trace_context } = job;
         let max_attempts = policy.max_attempts;
         let (mut tx, now) = self.begin().await?;
         on!(&mut tx, conn => {
@@ -65,7 +59,7 @@ impl Store {
             .bind(owner)
             .bind(spec.priority.as_str())
             .bind(rank(spec.priority, now, policy))
-            .bind(trace_context)
+            .bind(&trace_context)
             .execute(&mut **conn)
             .await?;
         });
@@ -88,21 +82,22 @@ impl Store {
             failure: None,
             usage: TokenUsage::default(),
             cost: Cost::ZERO,
-            trace_context: trace_context.map(str::to_owned),
+            trace_context,
         })
     }
 
-    /// The job as it stands.
-    pub(crate) async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+    /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
+    pub(crate) async fn get(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
         let row: Option<JobRow> = on!(&self.read, pool => {
             sqlx::query_as(
                 "SELECT id, spec, status, attempt, max_attempts, rescues, version, created_at, started_at, finished_at,
                         next_attempt_at, cancel_requested_at, result, failure, input_tokens, cache_creation_tokens,
                         cache_read_tokens, output_tokens, cost_nanos, trace_context
                  FROM jobs
-                 WHERE id = $1",
+                 WHERE id = $1 AND ($2 IS NULL OR owner = $2)",
             )
             .bind(id.as_uuid())
+            .bind(owner)
             .fetch_optional(pool)
             .await?
         });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs::{ClaimedJob, Retrial};
+use jobs::{ClaimedJob, NewJob, Retrial};
 
 use crate::database::{Database, on_every_database};
 use crate::sample::{claimed, failure, result, spec, worker};
@@ -14,13 +14,17 @@ on_every_database![
     a_retry_is_a_request_of_its_own,
 ];
 
+fn request() -> NewJob {
+    NewJob { trace_context: Some("request".to_owned()), ..NewJob::from(spec()) }
+}
+
 fn traces(job: &ClaimedJob) -> (Option<&str>, Option<&str>) {
     (job.trace_context.as_deref(), job.last_attempt_trace_context.as_deref())
 }
 
 async fn the_first_attempt_learns_the_trace_of_the_request(database: &Database) {
     let jobs = &database.jobs;
-    let job = jobs.submit_of(None, spec(), Some("request")).await.unwrap();
+    let job = jobs.submit(request()).await.unwrap();
     assert_eq!(job.trace_context.as_deref(), Some("request"));
     assert_eq!(jobs.get(job.id).await.unwrap().unwrap(), job);
     let attempt = jobs.claim(&worker()).await.unwrap().unwrap();
@@ -31,7 +35,7 @@ async fn the_first_attempt_learns_the_trace_of_the_request(database: &Database) 
 
 async fn later_attempts_learn_the_trace_of_the_one_before(database: &Database) {
     let jobs = &database.jobs;
-    let id = jobs.submit_of(None, spec(), Some("request")).await.unwrap().id;
+    let id = jobs.submit(request()).await.unwrap().id;
     let version = jobs.get(id).await.unwrap().unwrap().version;
     for (before, attempt) in [(None, "first"), (Some("first"), "second")] {
         let claim = jobs.claim(&worker()).await.unwrap().unwrap();
@@ -45,7 +49,7 @@ async fn later_attempts_learn_the_trace_of_the_one_before(database: &Database) {
 
 async fn who_takes_over_learns_the_trace_of_the_lost_attempt(database: &Database) {
     let jobs = database.where_leases_expire_at_once();
-    jobs.submit_of(None, spec(), Some("request")).await.unwrap();
+    jobs.submit(request()).await.unwrap();
     let lost = jobs.claim(&worker()).await.unwrap().unwrap();
     jobs.note_attempt_trace(&lost.lease, "lost").await.unwrap();
     let rescue = jobs.claim(&worker()).await.unwrap().expect("the lease has run out");
@@ -54,7 +58,7 @@ async fn who_takes_over_learns_the_trace_of_the_lost_attempt(database: &Database
 
 async fn a_retry_is_a_request_of_its_own(database: &Database) {
     let jobs = &database.jobs;
-    let id = jobs.submit_of(None, spec(), Some("request")).await.unwrap().id;
+    let id = jobs.submit(request()).await.unwrap().id;
     let attempt = jobs.claim(&worker()).await.unwrap().unwrap();
     jobs.note_attempt_trace(&attempt.lease, "attempt").await.unwrap();
     jobs.fail(&attempt.lease, &failure()).await.unwrap();

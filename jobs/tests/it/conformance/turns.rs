@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{JobId, JobSpec, Priority};
-use jobs::{Jobs, Policy, Requeued};
+use jobs::{Jobs, NewJob, Policy, Requeued};
 
 use crate::database::{Database, on_every_database};
 use crate::sample::{claimed, failure, spec, worker};
@@ -23,7 +23,8 @@ on_every_database![
 ];
 
 async fn submit(jobs: &Jobs, owner: &str, priority: Priority) -> JobId {
-    jobs.submit_of(Some(owner), JobSpec { priority, ..spec() }, None).await.unwrap().id
+    let job = NewJob { owner: Some(owner.to_owned()), ..NewJob::from(JobSpec { priority, ..spec() }) };
+    jobs.submit(job).await.unwrap().id
 }
 
 async fn next(jobs: &Jobs) -> JobId {
