@@ -40,6 +40,17 @@ enum End {
 }
 
 impl End {
+    /// The name in logs.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Succeeded(_) => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::CancelRequested => "canceled",
+            Self::ShuttingDown => "handed_back",
+            Self::LeaseLost => "lease_lost",
+        }
+    }
+
     /// Why the attempt failed, for its span. Whoever canceled it, or shut the worker down, wanted that.
     fn record_in(&self, span: &Span) {
         let kind = match self {
@@ -106,8 +117,8 @@ impl Attempts {
         end.record_in(&Span::current());
         match write_patiently(&self.jobs, || self.write_end(&job, &end)).await {
             Ok(()) => {
-                let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-                info!(duration_ms, "The attempt is over");
+                let duration_ms = milliseconds(start.elapsed());
+                info!(outcome = end.name(), duration_ms, "The attempt is over");
             }
             Err(StoreError::LeaseLost) => warn!("Another worker has the job; the attempt's end is not written"),
             Err(error) => error!(error = &error as &dyn Error, "Cannot write how the attempt ended"),
@@ -147,14 +158,16 @@ impl Attempts {
             End::Failed { failure, retry_after } if failure.code == FailureCode::ModelRateLimited => {
                 let delay = retry::postponement(&self.config, *retry_after);
                 let is_last = self.jobs.postpone(&job.lease, failure, delay).await? != Requeued::Retrying;
-                warn!(failure.code = %failure.code, is_last, ?delay, "The model service limits our rate");
+                let delay_ms = milliseconds(delay);
+                warn!(failure.code = %failure.code, is_last, delay_ms, "The model service limits our rate");
                 Ok(())
             }
             End::Failed { failure, retry_after } if failure.code.is_retryable() => {
                 let delay = retry::delay(&self.config, job.attempt, *retry_after);
                 let requeued = self.jobs.requeue(&job.lease, failure, delay).await?;
                 let is_last = requeued != Requeued::Retrying;
-                warn!(failure.code = %failure.code, is_last, ?delay, "The attempt failed");
+                let delay_ms = milliseconds(delay);
+                warn!(failure.code = %failure.code, is_last, delay_ms, "The attempt failed");
                 Ok(())
             }
             End::Failed { failure, .. } => {
@@ -166,6 +179,10 @@ impl Attempts {
             End::LeaseLost => Err(StoreError::LeaseLost),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn deadline_exceeded(timeout_seconds: u32) -> End {
