@@ -1,4 +1,5 @@
-//! What `tracing` cannot say about a span: that it belongs to the job of the span above it, and that a value is a list.
+//! What does not get from `tracing` to OpenTelemetry by itself: that a span belongs to the job of the span above it, that
+//! a value is a list, and that one without a sign is a number.
 
 use std::time::Duration;
 
@@ -12,6 +13,21 @@ use trace_context::JOB_ID;
 
 /// A list of strings by OpenTelemetry's conventions. A model stops once.
 const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
+
+/// Attributes that are whole numbers, by name or by the start of it. Unsigned ones arrive as text, because OpenTelemetry
+/// knows signed ones only.
+const WHOLE_NUMBERS: [&str; 10] = [
+    "gen_ai.request.max_tokens",
+    "gen_ai.usage.",
+    "http.response.status_code",
+    "job.attempt",
+    "job.rescues",
+    "repo.bytes",
+    "repo.files",
+    "repo.objects",
+    "server.port",
+    "turn",
+];
 
 /// Completes spans on their way to the next processor.
 #[derive(Debug)]
@@ -40,9 +56,13 @@ impl<P: SpanProcessor> SpanProcessor for JobSpans<P> {
             let is_repeated = attribute.key.as_str() == JOB_ID && std::mem::replace(&mut has_job_id, true);
             !is_repeated
         });
-        for attribute in span.attributes.iter_mut().filter(|attribute| attribute.key.as_str() == FINISH_REASONS) {
-            let reason = StringValue::from(attribute.value.as_str().into_owned());
-            attribute.value = Value::Array(Array::String(vec![reason]));
+        for KeyValue { key, value, .. } in &mut span.attributes {
+            if key.as_str() == FINISH_REASONS {
+                *value = Value::Array(Array::String(vec![StringValue::from(value.as_str().into_owned())]));
+            } else if WHOLE_NUMBERS.iter().any(|name| key.as_str().starts_with(name)) {
+                let number = value.as_str().parse::<i64>();
+                *value = number.map_or_else(|_| value.clone(), Value::I64);
+            }
         }
         self.next.on_end(span);
     }

@@ -11,7 +11,7 @@ use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider};
 use super::collector::Collector;
 use super::job_spans::JobSpans;
 
-/// What the SDK calls a service that nobody named.
+/// How the SDK begins the name of a service that nobody named.
 const UNNAMED: &str = "unknown_service";
 
 /// Starts sending. The SDK reads the standard variables itself: endpoint, headers, compression, sampler, batch sizes.
@@ -29,7 +29,8 @@ pub(super) fn start(timeout: Duration) -> anyhow::Result<SdkTracerProvider> {
 /// Who we are: what `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say, or else our name and version.
 fn resource() -> Resource {
     let given = Resource::builder().build();
-    let is_given = |name: &str| given.get(&Key::new(name.to_owned())).is_some_and(|value| value.as_str() != UNNAMED);
+    let is_given =
+        |name: &str| given.get(&Key::new(name.to_owned())).is_some_and(|value| !value.as_str().starts_with(UNNAMED));
     let own = [("service.name", env!("CARGO_PKG_NAME")), ("service.version", env!("CARGO_PKG_VERSION"))];
     let missing = own.into_iter().filter(|(name, _)| !is_given(name)).map(|(name, value)| KeyValue::new(name, value));
     Resource::builder().with_attributes(missing).build()
