@@ -58,7 +58,8 @@ where
                 write_escaped(&mut writer, message.as_str().unwrap_or_default())?;
                 let is_own = |name: &String| own.0.contains_key(name);
                 for (name, value) in own.0.iter().chain(around.iter().filter(|(name, _)| !is_own(name))) {
-                    write!(writer, " {name}={value}")?;
+                    write!(writer, " {name}=")?;
+                    write_value(&mut writer, value)?;
                 }
                 writeln!(writer)
             }
@@ -91,6 +92,15 @@ fn write_level(writer: &mut Writer<'_>, level: Level) -> fmt::Result {
 fn write_escaped(writer: &mut Writer<'_>, text: &str) -> fmt::Result {
     text.chars()
         .try_for_each(|c| if c.is_control() { write!(writer, "{}", c.escape_default()) } else { writer.write_char(c) })
+}
+
+/// A word stands as it is; anything else in quotes, as JSON has it.
+fn write_value(writer: &mut Writer<'_>, value: &Value) -> fmt::Result {
+    let is_word = |text: &&str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '=');
+    match value.as_str().filter(is_word) {
+        Some(word) => writer.write_str(word),
+        None => write!(writer, "{value}"),
+    }
 }
 
 /// The fields of the spans around an event; where two have the same, the inner one's.
