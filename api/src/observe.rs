@@ -70,9 +70,10 @@ pub(crate) async fn observe(route: Option<MatchedPath>, request: Request, next: 
 /// The span of a request, which goes on with its client's trace if it has one.
 fn begin_span(request: &Request, route: Option<&str>, id: &RequestId) -> Span {
     // Probes come every few seconds and are traces of nothing.
-    let span = match route {
-        Some("/healthz" | "/readyz") => request_span!(Level::DEBUG, request, route, id),
-        _ => request_span!(Level::INFO, request, route, id),
+    let span = if matches!(route, Some("/healthz" | "/readyz")) {
+        request_span!(Level::DEBUG, request, route, id)
+    } else {
+        request_span!(Level::INFO, request, route, id)
     };
     if let Some(traceparent) = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok()) {
         trace_context::continue_from(&span, traceparent);

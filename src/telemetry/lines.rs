@@ -14,7 +14,7 @@ use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::config::LogFormat;
 
@@ -110,7 +110,7 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     let mut fields = Map::new();
-    for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+    for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
         let extensions = span.extensions();
         let written = extensions.get::<FormattedFields<N>>().map_or("", |fields| fields.as_str());
         // They were written as JSON, by `JsonFields`.
