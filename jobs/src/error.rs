@@ -41,6 +41,18 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The variant's name, as traces show it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::LeaseLost => "lease_lost",
+            Self::Unavailable(_) => "unavailable",
+            Self::Address { .. } | Self::RedisAddress(_) => "address",
+            Self::Migrate(_) => "migrate",
+            Self::Damaged { .. } => "damaged",
+            Self::Database(_) => "database",
+        }
+    }
+
     /// For `map_err`: a value that does not read.
     pub(crate) fn damaged<E: Into<Box<dyn Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Damaged { what, source: source.into() }

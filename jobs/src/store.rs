@@ -19,6 +19,7 @@ mod retry;
 mod rows;
 mod stage;
 mod sweep;
+mod trace;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -13,3 +13,4 @@ mod redis_server;
 mod run;
 mod scale_out;
 mod serve;
+mod traces;

@@ -59,7 +59,9 @@ pub(crate) async fn create_job(
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit(NewJob { owner: caller.owner().map(str::to_owned), ..NewJob::from(spec) }).await?;
+    let (owner, trace_context) = (caller.owner().map(str::to_owned), trace_context::current());
+    let job = state.jobs.submit(NewJob { owner, trace_context, ..NewJob::from(spec) }).await?;
+    tracing::Span::current().record("job.id", tracing::field::display(job.id));
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);
     let headers =

@@ -81,7 +81,7 @@ macro_rules! claim {
             $skip_locked,
             "))
              RETURNING id, spec, lease_epoch, attempt, rescues, version, worked_micros, COALESCE(owner, '') AS owner,
-                 turn,
+                 turn, trace_context, attempt_trace_context,
                  EXISTS (
                      SELECT 1 FROM jobs AS other
                      WHERE other.status = 'queued' AND COALESCE(other.owner, '') = COALESCE(jobs.owner, '')
@@ -127,6 +127,8 @@ struct ClaimedRow {
     worked_micros: i64,
     owner: String,
     turn: i64,
+    trace_context: Option<String>,
+    attempt_trace_context: Option<String>,
     has_overtaken: bool,
 }
 
@@ -169,6 +171,8 @@ impl Store {
             attempt: to_small_count(row.attempt),
             rescues: to_small_count(row.rescues),
             time_left,
+            trace_context: row.trace_context,
+            last_attempt_trace_context: row.attempt_trace_context,
         }))
     }
 }

@@ -11,4 +11,5 @@ mod limits;
 mod reopen;
 mod retries;
 mod stages;
+mod traces;
 mod turns;
