@@ -8,12 +8,14 @@ mod bell;
 mod error;
 mod event;
 mod job;
+mod key;
 mod lease;
+mod quota;
 mod store;
 
 use std::time::Duration;
 
-use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, StageKey, StageRecord};
+use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, KeyId, StageKey, StageRecord};
 use serde_json::Value;
 
 use crate::bell::Bell;
@@ -22,7 +24,9 @@ use crate::store::Store;
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
 pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
+pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
+pub use quota::{LimitOverrides, Limits, Quota, QuotaBound, QuotaExceeded};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
 #[derive(Debug, Clone)]
@@ -89,6 +93,9 @@ impl Jobs {
 /// For the ones who ask for jobs.
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`] when it would be one too many; several processes cannot both take the last place.
     pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
         let job = self.store.submit(job.into(), &self.policy).await?;
         self.bell.ring(&[job.id]).await;
@@ -135,11 +142,52 @@ impl Jobs {
     /// those of all later stages, or else from the first stage that is not finished. What it has cost stays counted.
     /// Asking twice is the same as asking once.
     pub async fn retry(&self, id: JobId, from: Option<&StageKey>) -> Result<Retrial, StoreError> {
-        let retrial = self.store.retry(id, from, &self.policy).await?;
+        self.retry_within(None, id, from).await
+    }
+
+    /// Like [`Jobs::retry`], if the quota of the job's owner has room for it. The job is not counted as a new one.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`]
+    pub async fn retry_within(
+        &self,
+        quota: Option<&Quota>,
+        id: JobId,
+        from: Option<&StageKey>,
+    ) -> Result<Retrial, StoreError> {
+        let retrial = self.store.retry(id, from, quota, &self.policy).await?;
         if retrial == Retrial::Queued {
             self.bell.ring(&[id]).await;
         }
         Ok(retrial)
+    }
+}
+
+/// For the ones who hold API keys, and who manage them.
+impl Jobs {
+    /// Makes a key. The token is not stored: nobody can show it a second time.
+    pub async fn create_key(&self, key: NewKey) -> Result<(ApiKey, KeyToken), StoreError> {
+        self.store.create_key(key).await
+    }
+
+    /// What a key is worth, and notes, at most once a minute, that it was used.
+    pub async fn authenticate(&self, token: &KeyToken) -> Result<Authentication, StoreError> {
+        self.store.authenticate(token).await
+    }
+
+    /// Every key, also those that are worth nothing any more, the oldest first.
+    pub async fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.keys().await
+    }
+
+    /// Whether a key was ever made. Once true, it stays so.
+    pub async fn has_keys(&self) -> Result<bool, StoreError> {
+        self.store.has_keys().await
+    }
+
+    /// Withdraws a key for good; false when there is none of this id. Doing it twice is the same as once.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {
+        self.store.revoke_key(id).await
     }
 }
 

@@ -12,7 +12,9 @@ mod event;
 mod expire;
 mod finish;
 mod job;
+mod key;
 mod migrate;
+mod quota;
 mod retry;
 mod rows;
 mod stage;
@@ -30,6 +32,8 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::Lease;
+
+use self::quota::Backlog;
 
 /// Something of one database or of the other.
 #[derive(Debug, Clone)]
@@ -68,6 +72,7 @@ pub(crate) struct Store {
     options: On<PgConnectOptions, SqliteConnectOptions>,
     read: Db,
     write: Db,
+    backlog: Backlog,
 }
 
 impl Store {
@@ -99,11 +104,12 @@ impl Store {
 
     /// Sets the pools up; they connect when first used.
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
+        let backlog = Backlog::default();
         match &options {
             On::Postgres(postgres) => {
                 let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
                 let pool = pool.connect_lazy_with(postgres.clone());
-                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool) }
+                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), backlog }
             }
             On::Sqlite(sqlite) => {
                 // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
@@ -111,7 +117,7 @@ impl Store {
                 let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
                 let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
                 let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
-                Self { options, read: On::Sqlite(read), write: On::Sqlite(write) }
+                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), backlog }
             }
         }
     }

@@ -23,7 +23,10 @@ on_every_database![
 ];
 
 async fn submit(jobs: &Jobs, owner: &str, priority: Priority) -> JobId {
-    jobs.submit(NewJob { owner: Some(owner.to_owned()), spec: JobSpec { priority, ..spec() } }).await.unwrap().id
+    jobs.submit(NewJob { owner: Some(owner.to_owned()), ..NewJob::from(JobSpec { priority, ..spec() }) })
+        .await
+        .unwrap()
+        .id
 }
 
 async fn next(jobs: &Jobs) -> JobId {
