@@ -59,7 +59,8 @@ pub(crate) async fn create_job(
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit(NewJob { owner: caller.owner().map(str::to_owned), ..NewJob::from(spec) }).await?;
+    let new = NewJob { spec, owner: caller.owner().map(str::to_owned), quota: caller.quota().copied() };
+    let job = state.jobs.submit(new).await?;
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);
     let headers =
