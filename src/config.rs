@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use domain::Cost;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use toml::{Table, Value};
 
 /// The commented defaults; also the documentation of every setting.
@@ -30,6 +32,7 @@ const PLAIN_VARIABLES: [&str; 6] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) no_auth: bool,
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
@@ -40,6 +43,13 @@ pub(crate) struct Config {
     pub(crate) egress_allow: Vec<String>,
     pub(crate) allow_plain_http: bool,
     pub(crate) repo_tokens: String,
+    pub(crate) max_creations_per_minute: u32,
+    pub(crate) max_requests_per_minute: u32,
+    pub(crate) max_queued_jobs: u64,
+    pub(crate) max_jobs_per_day: u64,
+    #[serde(deserialize_with = "dollars")]
+    pub(crate) max_usd_per_day: Cost,
+    pub(crate) max_waiting_jobs: u64,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) anthropic_api_key: String,
@@ -135,6 +145,15 @@ impl fmt::Debug for Config {
     }
 }
 
+/// Reads an amount that is written as a number or, in a variable, as text.
+fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cost, D::Error> {
+    let text = match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    text.parse().map_err(D::Error::custom)
+}
+
 fn read_file(file: &Path) -> anyhow::Result<Table> {
     match std::fs::read_to_string(file) {
         Ok(text) => text.parse().with_context(|| format!("{} does not read", file.display())),
@@ -205,6 +224,18 @@ mod tests {
         assert_eq!(config.egress_allow, ["127.0.0.0/8", "::1/128"]);
         assert!(config.allow_plain_http);
         assert_eq!((config.anthropic_api_key.as_str(), config.concurrency), ("12345", 9));
+    }
+
+    #[test]
+    fn dollars_are_read_exactly() {
+        let read = |file: &str, variable: &str| load(file, &[("TINYGEN_MAX_USD_PER_DAY", variable)]);
+        let nanos = |file: &str, variable: &str| read(file, variable).expect("valid").max_usd_per_day.as_nanos();
+        assert_eq!(nanos("", ""), 0);
+        assert_eq!(nanos("max_usd_per_day = 0.1", ""), 100_000_000);
+        assert_eq!(nanos("max_usd_per_day = 25", ""), 25_000_000_000);
+        assert_eq!(nanos("max_usd_per_day = 25", "12.50"), 12_500_000_000);
+        let error = format!("{:#}", read("", "cheap").expect_err("no amount"));
+        assert!(error.contains("max_usd_per_day") && error.contains("US dollars"), "{error}");
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub struct KeyBody {
     pub last_used_at: Option<Timestamp>,
 }
 
-/// A key at the moment it is made: the only time its text is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A key at the moment it is made: the only time its text is shown. Not `Debug`, which would show it elsewhere.
+#[derive(Clone, PartialEq, Serialize)]
 pub struct NewKeyBody {
     /// The key as requests must send it.
     pub key: String,
