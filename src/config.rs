@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use domain::Cost;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
 /// The commented defaults; also the documentation of every setting.
@@ -33,6 +32,8 @@ const PLAIN_VARIABLES: [&str; 6] = [
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     pub(crate) no_auth: bool,
+    #[serde(deserialize_with = "optional_address")]
+    pub(crate) worker_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
@@ -133,6 +134,12 @@ impl Config {
     }
 }
 
+/// An address, or an empty text for none.
+fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
+}
+
 /// Never shows a secret.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +158,7 @@ fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cost, D::Error>
         Value::String(text) => text,
         other => other.to_string(),
     };
-    text.parse().map_err(D::Error::custom)
+    text.parse().map_err(de::Error::custom)
 }
 
 fn read_file(file: &Path) -> anyhow::Result<Table> {

@@ -72,7 +72,7 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(command) => keys::keys(&config, command).await.map(|()| ExitCode::SUCCESS),
-        Command::Health => health::health(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Health(args) => health::health(&config, args.role).await.map(|()| ExitCode::SUCCESS),
         Command::Config => Ok(ExitCode::SUCCESS),
     }
 }

@@ -65,8 +65,11 @@ async fn listen(config: &Config, jobs: &Jobs) -> anyhow::Result<TcpListener> {
         }
         warn!(address = %config.listen, "Everybody who reaches this address may use the server (TINYGEN_NO_AUTH)");
     }
-    let listener = TcpListener::bind(config.listen).await;
-    listener.with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))
+    bind(config.listen, "TINYGEN_LISTEN").await
+}
+
+async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({variable})"))
 }
 
 /// The parts of the running service.
@@ -95,7 +98,9 @@ impl Service {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
+        let vitals = config.vitals.clone();
         let state = api::ApiState::new(self.jobs.clone(), self.egress).with_limits(self.limits);
+        let state = state.beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;

@@ -18,6 +18,6 @@ mod server;
 mod state;
 pub mod wire;
 
-pub use routes::{guarded_paths, router};
-pub use server::serve;
+pub use routes::{guarded_paths, health_router, router};
+pub use server::{serve, serve_health};
 pub use state::ApiState;

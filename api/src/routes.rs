@@ -33,11 +33,7 @@ pub fn router(state: ApiState) -> Router {
         .into_iter()
         .fold(Router::new(), |routes, (path, methods)| routes.route(path, methods))
         .route_layer(from_fn_with_state(state.clone(), guard));
-    let routes = Router::new()
-        .route("/healthz", get(get_health::get_liveness))
-        .route("/readyz", get(get_health::get_readiness))
-        .merge(guarded);
-    wrap(routes).with_state(state)
+    wrap(health_routes().merge(guarded)).with_state(state)
 }
 
 /// The routes for which a key is needed as soon as there is one; each handler names its [`Caller`].
@@ -58,6 +54,15 @@ fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
 /// The paths for which a key is needed, with `{…}` where something is to be filled in.
 pub fn guarded_paths() -> Vec<&'static str> {
     guarded_routes().into_iter().map(|(path, _)| path).collect()
+}
+
+/// Only what a health check asks: for a process that works on jobs and serves no API.
+pub fn health_router(state: ApiState) -> Router {
+    wrap(health_routes()).with_state(state)
+}
+
+fn health_routes() -> Router<ApiState> {
+    Router::new().route("/healthz", get(get_health::get_liveness)).route("/readyz", get(get_health::get_readiness))
 }
 
 /// Puts around the routes what every request goes through; the last layer is the first to see a request.
