@@ -101,7 +101,8 @@ async fn a_key_is_made_used_and_revoked_while_the_server_runs() {
 
     let listed = text(&world.tinygen(&["keys", "list"]).await.stdout);
     let line = listed.lines().find(|line| line.starts_with(id_of(&key))).expect("its line");
-    assert!(line.contains("laptop  me     jobs:read,jobs:write,webhooks:write"), "{listed}");
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells[1..4], ["laptop", "me", "jobs:read,jobs:write,webhooks:write"], "{listed}");
     let secret = key.rsplit_once(id_of(&key)).expect("a secret").1;
     assert!(!listed.contains(secret));
 
@@ -181,8 +182,8 @@ async fn no_key_is_logged_or_stored() {
         for (place, bytes) in &places {
             assert!(!bytes.windows(43).any(|window| window == secret.as_bytes()), "{place} holds a key");
         }
-        assert!(places[0].1.windows(36).any(|window| window == id_of(key).as_bytes()) || key != second);
     }
+    assert!(lines().contains(&format!("Made key {}", id_of(second))), "what was searched is the log");
 }
 
 #[tokio::test]
@@ -195,7 +196,7 @@ async fn two_servers_together_keep_to_a_quota() {
     let repo_url = &cluster.world.repo_url;
     let requests = (0..30).map(|number| servers[number % 2].create(repo_url).bearer_auth(&key).send());
     let mut accepted = 0;
-    for answer in futures_of(requests).await {
+    for answer in send_all(requests).await {
         match answer.status() {
             StatusCode::ACCEPTED => accepted += 1,
             StatusCode::TOO_MANY_REQUESTS => {
@@ -217,7 +218,7 @@ async fn two_servers_together_keep_to_a_quota() {
 }
 
 /// Sends all requests at once.
-async fn futures_of(
+async fn send_all(
     requests: impl Iterator<Item = impl Future<Output = reqwest::Result<reqwest::Response>> + Send + 'static>,
 ) -> Vec<reqwest::Response> {
     let running: tokio::task::JoinSet<_> = requests.collect();
