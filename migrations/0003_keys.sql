@@ -13,7 +13,8 @@ CREATE TABLE api_keys (
     limits        TEXT        NOT NULL,
     created_at    TIMESTAMPTZ NOT NULL,
     expires_at    TIMESTAMPTZ,
-    -- A revoked key stays, so that it is not taken for one that never was; and a server that had a key is never open again.
+    -- A revoked key stays, so that it is not taken for one that never was; and a server that had a key is never open
+    -- again.
     revoked_at    TIMESTAMPTZ,
     -- To the minute.
     last_used_at  TIMESTAMPTZ

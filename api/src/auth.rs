@@ -1,7 +1,7 @@
 //! Which key a request comes with, and whether it needs one.
 //!
-//! The server is open, on the address it was allowed to listen on, until the first key is made. From then on every request
-//! needs one, whatever becomes of the keys: a key that expires must not open the server to everybody.
+//! The server is open, on the address it was allowed to listen on, until the first key is made. From then on every
+//! request needs one, whatever becomes of the keys: a key that expires must not open the server to everybody.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

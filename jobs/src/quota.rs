@@ -86,16 +86,16 @@ pub struct QuotaExceeded {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QuotaBound {
     /// Jobs of all owners together that wait: it holds for everybody.
-    #[error("{0} jobs wait for a worker already, the most that this server keeps")]
+    #[error("this server lets no more than {0} jobs wait for a worker: try again when some have begun")]
     WaitingJobs(u64),
     /// Jobs of the owner that wait.
-    #[error("{0} of your jobs wait for a worker already, the most that you may have")]
+    #[error("no more than {0} of your jobs may wait for a worker: try again when some have begun")]
     QueuedJobs(u64),
     /// Jobs of the owner on this day.
-    #[error("you have made {0} jobs today (UTC), the most that you may")]
+    #[error("you may make no more than {0} new jobs on one day (UTC)")]
     JobsPerDay(u64),
     /// Cost of the owner's jobs on this day.
-    #[error("your jobs have cost {0} or more today (UTC), the most that they may")]
+    #[error("your jobs may cost no more than {0} on one day (UTC), and have")]
     CostPerDay(Cost),
 }
 
