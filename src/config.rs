@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use domain::Cost;
 use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
@@ -31,6 +32,7 @@ const PLAIN_VARIABLES: [&str; 6] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) no_auth: bool,
     #[serde(deserialize_with = "optional_address")]
     pub(crate) worker_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
@@ -43,6 +45,13 @@ pub(crate) struct Config {
     pub(crate) egress_allow: Vec<String>,
     pub(crate) allow_plain_http: bool,
     pub(crate) repo_tokens: String,
+    pub(crate) max_creations_per_minute: u32,
+    pub(crate) max_requests_per_minute: u32,
+    pub(crate) max_queued_jobs: u64,
+    pub(crate) max_jobs_per_day: u64,
+    #[serde(deserialize_with = "dollars")]
+    pub(crate) max_usd_per_day: Cost,
+    pub(crate) max_waiting_jobs: u64,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) anthropic_api_key: String,
@@ -191,6 +200,15 @@ impl fmt::Debug for Config {
     }
 }
 
+/// Reads an amount that is written as a number or, in a variable, as text.
+fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cost, D::Error> {
+    let text = match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    text.parse().map_err(de::Error::custom)
+}
+
 fn read_file(file: &Path) -> anyhow::Result<Table> {
     match std::fs::read_to_string(file) {
         Ok(text) => text.parse().with_context(|| format!("{} does not read", file.display())),
@@ -261,6 +279,18 @@ mod tests {
         assert_eq!(config.egress_allow, ["127.0.0.0/8", "::1/128"]);
         assert!(config.allow_plain_http);
         assert_eq!((config.anthropic_api_key.as_str(), config.concurrency), ("12345", 9));
+    }
+
+    #[test]
+    fn dollars_are_read_exactly() {
+        let read = |file: &str, variable: &str| load(file, &[("TINYGEN_MAX_USD_PER_DAY", variable)]);
+        let nanos = |file: &str, variable: &str| read(file, variable).expect("valid").max_usd_per_day.as_nanos();
+        assert_eq!(nanos("", ""), 0);
+        assert_eq!(nanos("max_usd_per_day = 0.1", ""), 100_000_000);
+        assert_eq!(nanos("max_usd_per_day = 25", ""), 25_000_000_000);
+        assert_eq!(nanos("max_usd_per_day = 25", "12.50"), 12_500_000_000);
+        let error = format!("{:#}", read("", "cheap").expect_err("no amount"));
+        assert!(error.contains("max_usd_per_day") && error.contains("US dollars"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod health;
+mod keys;
 mod progress;
 mod run;
 mod serve;
@@ -43,7 +44,10 @@ fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
         print!("{DEFAULTS}");
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::load()?;
+    let mut config = Config::load()?;
+    if let Command::Serve(args) | Command::Api(args) = &command {
+        config.no_auth |= args.no_auth;
+    }
     // Progress lines tell the story of a single run; logs would only repeat it.
     let is_interactive = matches!(command, Command::Run(_) | Command::Demo(_));
     let filter = if is_interactive && config.log == "info" { "error" } else { &config.log };
@@ -58,14 +62,15 @@ fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
 async fn start(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(config, args).await,
-        Command::Serve => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
-        Command::Api => serve::serve_api(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(_) => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Api(_) => serve::serve_api(config).await.map(|()| ExitCode::SUCCESS),
         Command::Worker => serve::work(config).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::demo(args).await,
         Command::Migrate => {
             wiring::jobs(config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Keys(command) => keys::keys(config, command).await.map(|()| ExitCode::SUCCESS),
         Command::Health(args) => health::health(config, args.role).await.map(|()| ExitCode::SUCCESS),
         Command::Config => Ok(ExitCode::SUCCESS),
     }

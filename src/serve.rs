@@ -11,13 +11,13 @@ mod worker_only;
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use egress::Egress;
-use jobs::Jobs;
+use jobs::{Jobs, Limits};
 use pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use worker::WorkerConfig;
 
 use crate::config::Config;
@@ -48,12 +48,26 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
         (folder.path().to_owned(), (None, Some(folder)))
     };
     let pipeline = wiring::pipeline(config, &egress, &folder)?;
-    let listener = listen(config).await?;
-    let service = Service { listener, jobs, egress, pipeline, concurrency: config.concurrency };
+    let listener = listen(config, &jobs).await?;
+    let limits = wiring::limits(config);
+    let service = Service { listener, jobs, egress, pipeline, limits, concurrency: config.concurrency };
     service.run(shutdown_on_signal()?).await
 }
 
-async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+/// Listens, unless that would let strangers in: as long as no key was ever made, nobody needs one.
+async fn listen(config: &Config, jobs: &Jobs) -> anyhow::Result<TcpListener> {
+    let is_loopback = config.listen.ip().to_canonical().is_loopback();
+    if !is_loopback && !jobs.has_keys().await? {
+        if !config.no_auth {
+            bail!(
+                "{} (TINYGEN_LISTEN) is reached from other machines, and there is no API key: make one with `tinygen \
+                 keys create --name <what for>`, or listen on 127.0.0.1, or set TINYGEN_NO_AUTH=1 to let everybody in \
+                 who reaches that address",
+                config.listen
+            );
+        }
+        warn!(address = %config.listen, "Everybody who reaches this address may use the server (TINYGEN_NO_AUTH)");
+    }
     bind(config.listen, "TINYGEN_LISTEN").await
 }
 
@@ -67,6 +81,7 @@ pub(crate) struct Service {
     pub(crate) jobs: Jobs,
     pub(crate) egress: Egress,
     pub(crate) pipeline: Pipeline,
+    pub(crate) limits: Limits,
     pub(crate) concurrency: usize,
 }
 
@@ -87,7 +102,8 @@ impl Service {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
         let vitals = config.vitals.clone();
-        let state = api::ApiState::new(self.jobs.clone(), self.egress).beside_worker(move || vitals.stalled());
+        let state = api::ApiState::new(self.jobs.clone(), self.egress).with_limits(self.limits);
+        let state = state.beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;

@@ -1,10 +1,14 @@
 //! Why a request was not served, and the problem details the client gets.
 
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use domain::JobStatus;
-use jobs::StoreError;
+use std::time::Duration;
 
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::{JobStatus, KeyScope};
+use jobs::{QuotaBound, QuotaExceeded, StoreError};
+
+use crate::auth::KeyProblem;
+use crate::limits::{Standing, quota_name, write_quota};
 use crate::wire::{FieldError, Problem};
 
 /// When to ask again after the storage failed, in seconds.
@@ -19,6 +23,23 @@ pub(crate) enum ApiError {
     /// The route exists, but not with this method.
     #[error("this address does not take that method")]
     MethodNotAllowed,
+    /// No key came with the request, or one that is worth nothing.
+    #[error(transparent)]
+    Unauthenticated(#[from] KeyProblem),
+    /// The key is good, but not for this.
+    #[error("the API key lacks the scope `{0}`: use one that has it")]
+    InsufficientScope(KeyScope),
+    /// The key was used too often within a minute.
+    #[error("the key may send {} requests a minute of the kind `{}`", .standing.per_minute, .standing.policy.as_str())]
+    RateLimited {
+        /// How the key stands.
+        standing: Standing,
+        /// When the next request has a chance.
+        retry_after: Duration,
+    },
+    /// There would be too many jobs, or they would cost too much.
+    #[error(transparent)]
+    QuotaExceeded(QuotaExceeded),
     /// A web page of another origin sent the request.
     #[error("a web page of another origin must not use this server")]
     CrossOrigin,
@@ -62,6 +83,17 @@ impl ApiError {
         let (status, code, title) = match self {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found", "Not found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed"),
+            Self::Unauthenticated(_) => (StatusCode::UNAUTHORIZED, "unauthenticated", "No valid API key"),
+            Self::InsufficientScope(_) => (StatusCode::FORBIDDEN, "insufficient_scope", "Insufficient scope"),
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests"),
+            Self::QuotaExceeded(exceeded) => match exceeded.bound {
+                QuotaBound::WaitingJobs(_) | QuotaBound::QueuedJobs(_) => {
+                    (StatusCode::TOO_MANY_REQUESTS, "queue_full", "Queue full")
+                }
+                QuotaBound::JobsPerDay(_) | QuotaBound::CostPerDay(_) => {
+                    (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded", "Quota exceeded")
+                }
+            },
             Self::CrossOrigin => (StatusCode::FORBIDDEN, "cross_origin", "Cross-origin request"),
             Self::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
@@ -80,7 +112,34 @@ impl ApiError {
         match self {
             Self::Invalid(errors) => problem.with_errors(errors.clone()),
             Self::Storage(_) | Self::BodyTimeout(_) => problem.with_retry(),
+            Self::RateLimited { standing, .. } => problem.with_retry().with_violated(standing.policy.as_str()),
+            Self::QuotaExceeded(exceeded) => problem.with_retry().with_violated(quota_name(exceeded.bound)),
             _ => problem,
+        }
+    }
+
+    /// What the answer's headers say beside the problem.
+    fn write_headers(&self, headers: &mut HeaderMap) {
+        match self {
+            Self::Storage(_) => put(headers, header::RETRY_AFTER, STORAGE_RETRY_SECONDS.to_string()),
+            Self::RateLimited { standing, retry_after } => {
+                put(headers, header::RETRY_AFTER, seconds(*retry_after));
+                standing.write(headers);
+            }
+            Self::QuotaExceeded(exceeded) => {
+                put(headers, header::RETRY_AFTER, seconds(exceeded.retry_after));
+                write_quota(exceeded, headers);
+            }
+            // RFC 6750 §3: without credentials no error is named.
+            Self::Unauthenticated(KeyProblem::Missing) => put(headers, header::WWW_AUTHENTICATE, "Bearer".to_owned()),
+            Self::Unauthenticated(_) => {
+                put(headers, header::WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"".to_owned());
+            }
+            Self::InsufficientScope(scope) => {
+                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+                put(headers, header::WWW_AUTHENTICATE, challenge);
+            }
+            _ => {}
         }
     }
 }
@@ -88,6 +147,7 @@ impl ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
+            StoreError::QuotaExceeded(exceeded) => Self::QuotaExceeded(exceeded),
             StoreError::Unavailable(_) | StoreError::Database(_) => Self::Storage(error),
             _ => Self::Damaged(error),
         }
@@ -102,12 +162,19 @@ impl IntoResponse for ApiError {
         }
         let problem = self.problem();
         let mut response = problem.status().into_response();
-        if let Self::Storage(_) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(STORAGE_RETRY_SECONDS));
-        }
+        self.write_headers(response.headers_mut());
         response.extensions_mut().insert(problem);
         response
     }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: String) {
+    headers.insert(name, HeaderValue::try_from(value).expect("what we write is ASCII"));
+}
+
+/// Whole seconds, rounded up: asking a moment too early would be in vain.
+fn seconds(duration: Duration) -> String {
+    duration.as_millis().div_ceil(1_000).to_string()
 }
 
 fn list(errors: &[FieldError]) -> String {

@@ -4,10 +4,13 @@
 //! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
 //! problem details (RFC 9457) and the request's id.
 
+mod auth;
 mod caller;
 mod cross_origin;
 mod error;
+mod guard;
 mod json_body;
+mod limits;
 mod observe;
 mod path_of;
 mod routes;
@@ -15,6 +18,6 @@ mod server;
 mod state;
 pub mod wire;
 
-pub use routes::{health_router, router};
+pub use routes::{guarded_paths, health_router, router};
 pub use server::{serve, serve_health};
 pub use state::ApiState;

@@ -6,14 +6,15 @@ mod get_diff;
 mod get_health;
 mod get_job;
 mod get_stage;
+mod keys;
 mod retry_job;
 
 use std::any::Any;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, delete, get, post};
 use domain::{JobId, StageKey};
 use jobs::Job;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,21 +23,37 @@ use crate::ApiState;
 use crate::caller::Caller;
 use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
+use crate::guard::guard;
 use crate::observe::observe;
 use crate::wire::{JobBody, ResultBody};
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
-    let routes = Router::new()
-        .route("/analyze", post(create_job::create_job))
-        .route("/analyze/", post(create_job::create_job))
-        .route("/jobs/{id}", get(get_job::get_job))
-        .route("/jobs/{id}/cancel", post(cancel_job::cancel_job))
-        .route("/jobs/{id}/retry", post(retry_job::retry_job))
-        .route("/jobs/{id}/diff", get(get_diff::get_diff))
-        .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
-        .merge(health_routes());
-    wrap(routes).with_state(state)
+    let guarded = guarded_routes()
+        .into_iter()
+        .fold(Router::new(), |routes, (path, methods)| routes.route(path, methods))
+        .route_layer(from_fn_with_state(state.clone(), guard));
+    wrap(health_routes().merge(guarded)).with_state(state)
+}
+
+/// The routes for which a key is needed as soon as there is one; each handler names its [`Caller`].
+fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
+    vec![
+        ("/analyze", post(create_job::create_job)),
+        ("/analyze/", post(create_job::create_job)),
+        ("/jobs/{id}", get(get_job::get_job)),
+        ("/jobs/{id}/cancel", post(cancel_job::cancel_job)),
+        ("/jobs/{id}/retry", post(retry_job::retry_job)),
+        ("/jobs/{id}/diff", get(get_diff::get_diff)),
+        ("/jobs/{id}/stages/{name}", get(get_stage::get_stage)),
+        ("/keys", get(keys::list_keys).post(keys::create_key)),
+        ("/keys/{id}", delete(keys::revoke_key)),
+    ]
+}
+
+/// The paths for which a key is needed, with `{…}` where something is to be filled in.
+pub fn guarded_paths() -> Vec<&'static str> {
+    guarded_routes().into_iter().map(|(path, _)| path).collect()
 }
 
 /// Only what a health check asks: for a process that works on jobs and serves no API.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use egress::Egress;
-use jobs::Jobs;
+use jobs::{Jobs, Limits};
+
+use crate::auth::Authenticator;
+use crate::limits::Rates;
 
 /// What every handler has at hand. Clones share the same store and the same policy.
 #[derive(Clone)]
@@ -12,6 +15,12 @@ pub struct ApiState {
     pub(crate) jobs: Jobs,
     /// Which addresses this server talks to: a job for another one is refused at once.
     pub(crate) egress: Egress,
+    /// Who holds which key.
+    pub(crate) keys: Arc<Authenticator>,
+    /// What a key may do that has no limits of its own.
+    pub(crate) limits: Limits,
+    /// What they have done lately.
+    pub(crate) rates: Arc<Rates>,
     /// What stands still in the worker of this process, if it has one and something does.
     pub(crate) stalled: Stalled,
 }
@@ -20,9 +29,16 @@ pub struct ApiState {
 pub(crate) type Stalled = Option<Arc<dyn Fn() -> Option<&'static str> + Send + Sync>>;
 
 impl ApiState {
-    /// An API over these jobs, for repositories at these addresses.
+    /// An API over these jobs, for repositories at these addresses, with the default limits.
     pub fn new(jobs: Jobs, egress: Egress) -> Self {
-        Self { jobs, egress, stalled: None }
+        let keys = Arc::new(Authenticator::new(jobs.clone()));
+        Self { jobs, egress, keys, limits: Limits::default(), rates: Arc::default(), stalled: None }
+    }
+
+    /// The same API with other limits for keys that have none of their own.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// The same API in a process that also works on jobs: its health is that of its worker too. `stalled` says what

@@ -1,6 +1,7 @@
 //! What the API says, as JSON: the bodies that several routes, and the command line, have in common.
 
 mod job;
+mod key;
 mod problem;
 mod result;
 mod stage;
@@ -9,6 +10,7 @@ mod usage;
 
 pub(crate) use job::{AUTO, poll_after_seconds};
 pub use job::{JobBody, JobLinks, JobReceipt};
+pub use key::{KeyBody, LimitsBody, NewKeyBody};
 pub(crate) use problem::FieldErrorKind;
 pub use problem::{FieldError, Problem};
 pub use result::{DiffEncoding, ResultBody};

@@ -8,6 +8,7 @@ mod cost;
 mod edit;
 mod failure;
 mod job;
+mod key;
 mod path;
 mod priority;
 mod repo;
@@ -22,6 +23,7 @@ pub use failure::{Failure, FailureCode};
 pub use job::{
     DEFAULT_TIMEOUT_SECONDS, JobId, JobSpec, JobStatus, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseNameError,
 };
+pub use key::{KeyId, KeyScope};
 pub use path::{MAX_PATH_BYTES, PathError, RepoPath};
 pub use priority::Priority;
 pub use repo::{CommitId, CommitIdError, GitRef, RefError, RepoUrl, RepoUrlError};

@@ -2,12 +2,17 @@
 
 use std::error::Error;
 
+use crate::quota::QuotaExceeded;
+
 /// Why the store did not do as asked: one variant per reaction.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another worker holds the job now, or the job is over: stop, and forget the result.
     #[error("the job's lease is lost")]
     LeaseLost,
+    /// There would be too many jobs, or they would cost too much: ask for fewer, or later.
+    #[error(transparent)]
+    QuotaExceeded(QuotaExceeded),
     /// The database cannot be reached or is too busy: the same request may well succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
@@ -45,6 +50,7 @@ impl StoreError {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::LeaseLost => "lease_lost",
+            Self::QuotaExceeded(_) => "quota_exceeded",
             Self::Unavailable(_) => "unavailable",
             Self::Address { .. } | Self::RedisAddress(_) => "address",
             Self::Migrate(_) => "migrate",

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
 
+use crate::quota::Quota;
+
 /// What is needed to accept a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
@@ -12,12 +14,14 @@ pub struct NewJob {
     pub owner: Option<String>,
     /// The trace of the request, as W3C `traceparent`: the job's first attempt goes on with it.
     pub trace_context: Option<String>,
+    /// How much the owner may ask for; absent: as much as they like.
+    pub quota: Option<Quota>,
 }
 
 /// A job of nobody in particular.
 impl From<JobSpec> for NewJob {
     fn from(spec: JobSpec) -> Self {
-        Self { spec, owner: None, trace_context: None }
+        Self { spec, owner: None, trace_context: None, quota: None }
     }
 }
 
@@ -90,6 +94,24 @@ pub enum Cancellation {
     AlreadyOver(JobStatus),
     /// There is no such job.
     NotFound,
+}
+
+/// How a finished job is to be run again.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Retry<'a> {
+    /// The first stage to be done anew; the first one that is not finished when absent.
+    pub from: Option<&'a StageKey>,
+    /// How much the job's owner may ask for; absent: as much as they like. The job is not counted as a new one.
+    pub quota: Option<&'a Quota>,
+    /// The trace of the request, as W3C `traceparent`: the next attempt goes on with it.
+    pub trace_context: Option<&'a str>,
+}
+
+/// From this stage on, without conditions.
+impl<'a> From<Option<&'a StageKey>> for Retry<'a> {
+    fn from(from: Option<&'a StageKey>) -> Self {
+        Self { from, ..Self::default() }
+    }
 }
 
 /// What became of a request to run a finished job again.

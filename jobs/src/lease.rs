@@ -91,7 +91,7 @@ pub enum Requeued {
     Canceled,
 }
 
-/// How long a lease lasts and how often a job is tried.
+/// How long a lease lasts, how often a job is tried, and how many may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// From a claim or a heartbeat to the time at which another worker may take over.
@@ -104,6 +104,8 @@ pub struct Policy {
     pub ageing: Duration,
     /// From a job's submission, or its last retry, to the time beyond which it does not wait for a rate limit.
     pub max_postponement: Duration,
+    /// Jobs of all owners that may wait for a worker at the same time.
+    pub max_waiting_jobs: u64,
 }
 
 impl Default for Policy {
@@ -114,6 +116,7 @@ impl Default for Policy {
             max_lost_workers: 3,
             ageing: Duration::from_mins(10),
             max_postponement: Duration::from_hours(24),
+            max_waiting_jobs: 100_000,
         }
     }
 }

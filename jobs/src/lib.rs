@@ -8,12 +8,14 @@ mod bell;
 mod error;
 mod event;
 mod job;
+mod key;
 mod lease;
+mod quota;
 mod store;
 
 use std::time::Duration;
 
-use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, StageKey, StageRecord};
+use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, KeyId, StageKey, StageRecord};
 use serde_json::Value;
 use tracing::{Instrument, info_span};
 
@@ -22,8 +24,10 @@ use crate::store::Store;
 
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
-pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
+pub use job::{Cancellation, Job, NewJob, Retrial, Retry, StageSummary, Swept};
+pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
+pub use quota::{LimitOverrides, Limits, Quota, QuotaBound, QuotaExceeded};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
 #[derive(Debug, Clone)]
@@ -95,6 +99,9 @@ impl Jobs {
 /// For the ones who ask for jobs.
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`] when it would be one too many; several processes cannot both take the last place.
     pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
         let id = JobId::new();
         let job = self.store.traced("submit", id, self.store.submit(id, job.into(), &self.policy)).await?;
@@ -138,20 +145,46 @@ impl Jobs {
         self.store.traced("cancel", id, self.store.cancel(id)).await
     }
 
-    /// Runs a finished job again, with all its attempts: from the stage `from`, whose output is forgotten together with
+    /// Runs a finished job again, with all its attempts: from the stage [`Retry::from`], whose output is forgotten together with
     /// those of all later stages, or else from the first stage that is not finished. What it has cost stays counted.
-    /// Asking twice is the same as asking once. The trace is that of this request, as when a job is accepted.
-    pub async fn retry(
-        &self,
-        id: JobId,
-        from: Option<&StageKey>,
-        trace_context: Option<&str>,
-    ) -> Result<Retrial, StoreError> {
-        let retrial = self.store.traced("retry", id, self.store.retry(id, from, trace_context, &self.policy)).await?;
+    /// Asking twice is the same as asking once.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`] when the owner's quota has no room for it.
+    pub async fn retry<'a>(&self, id: JobId, retry: impl Into<Retry<'a>>) -> Result<Retrial, StoreError> {
+        let retrial = self.store.traced("retry", id, self.store.retry(id, &retry.into(), &self.policy)).await?;
         if retrial == Retrial::Queued {
             self.ring(id).await;
         }
         Ok(retrial)
+    }
+}
+
+/// For the ones who hold API keys, and who manage them.
+impl Jobs {
+    /// Makes a key. The token is not stored: nobody can show it a second time.
+    pub async fn create_key(&self, key: NewKey) -> Result<(ApiKey, KeyToken), StoreError> {
+        self.store.create_key(key).await
+    }
+
+    /// What a key is worth, and notes, at most once a minute, that it was used.
+    pub async fn authenticate(&self, token: &KeyToken) -> Result<Authentication, StoreError> {
+        self.store.authenticate(token).await
+    }
+
+    /// Every key, also those that are worth nothing any more, the oldest first.
+    pub async fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.keys().await
+    }
+
+    /// Whether a key was ever made. Once true, it stays so.
+    pub async fn has_keys(&self) -> Result<bool, StoreError> {
+        self.store.has_keys().await
+    }
+
+    /// Withdraws a key for good; false when there is none of this id. Doing it twice is the same as once.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {
+        self.store.revoke_key(id).await
     }
 }
 

@@ -14,7 +14,9 @@ mod expire;
 mod finish;
 mod heartbeat;
 mod job;
+mod key;
 mod migrate;
+mod quota;
 mod retry;
 mod rows;
 mod stage;
@@ -34,6 +36,8 @@ use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{Lease, Policy};
 use crate::store::contact::Contact;
+
+use self::quota::Backlog;
 
 /// Something of one database or of the other.
 #[derive(Debug, Clone)]
@@ -76,6 +80,7 @@ pub(crate) struct Store {
     read: Db,
     write: Db,
     contact: Contact,
+    backlog: Backlog,
 }
 
 impl Store {
@@ -109,11 +114,12 @@ impl Store {
     /// Sets the pools up; they connect when first used.
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
         let contact = Contact::default();
+        let backlog = Backlog::default();
         match &options {
             On::Postgres(postgres) => {
                 let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
                 let pool = pool.connect_lazy_with(postgres.clone());
-                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), contact }
+                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), contact, backlog }
             }
             On::Sqlite(sqlite) => {
                 // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
@@ -121,7 +127,7 @@ impl Store {
                 let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
                 let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
                 let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
-                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact }
+                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog }
             }
         }
     }

@@ -73,7 +73,7 @@ impl World {
     /// Starts a command and waits until it logs `message`. Gives that line too.
     pub(crate) async fn start(&self, command: &str, variables: &[(&str, String)], message: &str) -> (Process, Value) {
         let mut program = self.program();
-        program.arg(command).envs(variables.iter().map(|(name, value)| (name, value)));
+        program.args(command.split(' ')).envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = program.stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut seen = Vec::new();

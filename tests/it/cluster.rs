@@ -56,7 +56,13 @@ impl Cluster {
 
     /// Runs a command to its end.
     pub(crate) async fn output(&self, command: &str) -> std::process::Output {
-        self.world.program().arg(command).envs(self.variables.clone()).output().await.expect("the program starts")
+        self.world
+            .program()
+            .args(command.split(' '))
+            .envs(self.variables.clone())
+            .output()
+            .await
+            .expect("the program starts")
     }
 
     /// `tinygen api`

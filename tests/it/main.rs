@@ -7,6 +7,7 @@ mod cluster;
 mod compose;
 mod demo;
 mod health;
+mod keys;
 mod local_topology;
 #[path = "../../jobs/tests/it/redis_server.rs"]
 mod redis_server;

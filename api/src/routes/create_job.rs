@@ -59,8 +59,13 @@ pub(crate) async fn create_job(
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let (owner, trace_context) = (caller.owner().map(str::to_owned), trace_context::current());
-    let job = state.jobs.submit(NewJob { owner, trace_context, ..NewJob::from(spec) }).await?;
+    let new = NewJob {
+        spec,
+        owner: caller.owner().map(str::to_owned),
+        quota: caller.quota().copied(),
+        trace_context: trace_context::current(),
+    };
+    let job = state.jobs.submit(new).await?;
     tracing::Span::current().record("job.id", tracing::field::display(job.id));
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);

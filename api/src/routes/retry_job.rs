@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::{JobId, StageKey};
-use jobs::Retrial;
+use jobs::{Retrial, Retry};
 use serde::Deserialize;
 
 use super::{find_job, read_body, read_stage_key};
@@ -33,7 +33,9 @@ pub(crate) async fn retry_job(
 ) -> Result<impl IntoResponse, ApiError> {
     find_job(&state, &caller, id).await?;
     let from = request.from_stage.as_deref().map(read_from_stage).transpose()?;
-    match state.jobs.retry(id, from.as_ref(), trace_context::current().as_deref()).await? {
+    let trace_context = trace_context::current();
+    let retry = Retry { from: from.as_ref(), quota: caller.quota(), trace_context: trace_context.as_deref() };
+    match state.jobs.retry(id, retry).await? {
         Retrial::Queued => tracing::info!(job.id = %id, "Job {id} runs again"),
         Retrial::AlreadyRetried => {}
         Retrial::NotOver(status) => return Err(ApiError::NotTerminal(status)),

@@ -35,6 +35,9 @@ pub struct Problem {
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Which limits the request would break; the name is the one of draft-ietf-httpapi-ratelimit-headers-11.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    pub violated_policies: Vec<&'static str>,
 }
 
 /// What is wrong with one field of a request.
@@ -102,6 +105,7 @@ impl Problem {
             attempt: None,
             request_id: None,
             errors: Vec::new(),
+            violated_policies: Vec::new(),
         }
     }
 
@@ -118,6 +122,10 @@ impl Problem {
 
     pub(crate) fn with_errors(self, errors: Vec<FieldError>) -> Self {
         Self { errors, ..self }
+    }
+
+    pub(crate) fn with_violated(self, policy: &'static str) -> Self {
+        Self { violated_policies: vec![policy], ..self }
     }
 
     pub(crate) fn with_retry(self) -> Self {

@@ -3,10 +3,13 @@
 mod cancel_job;
 mod connections;
 mod create_job;
+mod every_route;
 mod get_diff;
 mod get_job;
 mod get_stage;
 mod health;
+mod keys;
+mod limits;
 mod problems;
 mod retry_job;
 mod server;

@@ -4,6 +4,7 @@ use chrono::SubsecRound;
 use domain::{CallRecord, CallReservation, Cost, JobId, StageKey};
 use serde_json::{Value, json};
 
+use super::quota::add_usage;
 use super::rows::{from_json, to_json};
 use super::{Store, on, to_bigint};
 use crate::error::StoreError;
@@ -69,13 +70,14 @@ impl Store {
             .await?
         });
         let Some((kind, item)) = settled else { return Ok(()) };
-        on!(&mut change.tx, conn => {
-            sqlx::query(
+        let owner: Option<Option<String>> = on!(&mut change.tx, conn => {
+            sqlx::query_scalar(
                 "UPDATE jobs
                  SET cost_nanos = cost_nanos + $3, input_tokens = input_tokens + $4,
                      cache_creation_tokens = cache_creation_tokens + $5,
                      cache_read_tokens = cache_read_tokens + $6, output_tokens = output_tokens + $7
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
+                 RETURNING owner",
             )
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)
@@ -84,9 +86,12 @@ impl Store {
             .bind(to_bigint(usage.cache_creation_tokens))
             .bind(to_bigint(usage.cache_read_tokens))
             .bind(to_bigint(usage.output_tokens))
-            .execute(&mut **conn)
-            .await?;
+            .fetch_optional(&mut **conn)
+            .await?
         });
+        if let Some(owner) = owner.flatten() {
+            add_usage(&mut change.tx, &owner, 0, call.cost, change.now).await?;
+        }
         let data = json!({
             "stage": kind,
             "item": item,

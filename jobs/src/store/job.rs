@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{Cost, JobId, JobStatus, Priority, TokenUsage};
 use serde_json::json;
 
+use super::quota::Admission;
 use super::rows::{JobRow, to_json};
 use super::{Store, commit, event, on};
 use crate::error::StoreError;
@@ -40,7 +41,7 @@ pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i
 impl Store {
     /// Stores a new job.
     pub(crate) async fn submit(&self, id: JobId, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
-        let NewJob { spec, owner, trace_context } = job;
+        let NewJob { spec, owner, trace_context, quota } = job;
         let max_attempts = policy.max_attempts;
         let (mut tx, now) = self.begin().await?;
         on!(&mut tx, conn => {
@@ -56,13 +57,16 @@ impl Store {
             .bind(to_json(&spec))
             .bind(i64::from(max_attempts))
             .bind(now)
-            .bind(owner)
+            .bind(&owner)
             .bind(spec.priority.as_str())
             .bind(rank(spec.priority, now, policy))
             .bind(&trace_context)
             .execute(&mut **conn)
             .await?;
         });
+        let admission = Admission { owner: owner.as_deref(), quota: quota.as_ref(), is_new: true, now };
+        admission.check(&mut tx).await?;
+        self.backlog.enter(&mut tx, policy.max_waiting_jobs).await?;
         event::append(&mut tx, id, 1, EventKind::JobQueued, &json!({}), now).await?;
         commit(tx).await?;
         Ok(Job {

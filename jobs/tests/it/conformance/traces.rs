@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs::{ClaimedJob, NewJob, Retrial};
+use jobs::{ClaimedJob, NewJob, Retrial, Retry};
 
 use crate::database::{Database, on_every_database};
 use crate::sample::{claimed, failure, result, spec, worker};
@@ -62,8 +62,9 @@ async fn a_retry_is_a_request_of_its_own(database: &Database) {
     let attempt = jobs.claim(&worker()).await.unwrap().unwrap();
     jobs.note_attempt_trace(&attempt.lease, "attempt").await.unwrap();
     jobs.fail(&attempt.lease, &failure()).await.unwrap();
-    assert_eq!(jobs.retry(id, None, Some("retry")).await.unwrap(), Retrial::Queued);
-    assert_eq!(jobs.retry(id, None, Some("again")).await.unwrap(), Retrial::AlreadyRetried);
+    let traced = |trace_context| Retry { trace_context: Some(trace_context), ..Retry::default() };
+    assert_eq!(jobs.retry(id, traced("retry")).await.unwrap(), Retrial::Queued);
+    assert_eq!(jobs.retry(id, traced("again")).await.unwrap(), Retrial::AlreadyRetried);
     assert_eq!(jobs.get(id).await.unwrap().unwrap().trace_context.as_deref(), Some("retry"));
     assert_eq!(traces(&jobs.claim(&worker()).await.unwrap().unwrap()), (Some("retry"), None));
 }
