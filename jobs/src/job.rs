@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
+use serde::{Deserialize, Serialize};
 
 /// What is needed to accept a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,7 +58,8 @@ pub struct Job {
 }
 
 /// One stage of a job, without its output.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StageSummary {
     /// Which stage.
     pub key: StageKey,

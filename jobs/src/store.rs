@@ -8,6 +8,7 @@
 mod call;
 mod cancel;
 mod claim;
+mod ended;
 mod event;
 mod expire;
 mod finish;
