@@ -16,7 +16,7 @@ use jobs::Jobs;
 use pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 use worker::WorkerConfig;
 
 use crate::config::Config;
@@ -26,6 +26,9 @@ use self::signals::shutdown_on_signal;
 
 pub(crate) use api_only::serve_api;
 pub(crate) use worker_only::work;
+
+/// Open files that the process asks for: more than the API takes connections.
+const MAX_OPEN_FILES: u64 = 16_384;
 
 /// Serves until Ctrl-C or SIGTERM, then hands back what is running and ends.
 ///
@@ -51,6 +54,10 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    // Many systems allow 1024 open files unless a program asks for more; each open stream of events is one.
+    if let Err(error) = rlimit::increase_nofile_limit(MAX_OPEN_FILES) {
+        warn!(%error, "Cannot raise the limit of open files");
+    }
     let listener = TcpListener::bind(config.listen).await;
     listener.with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))
 }

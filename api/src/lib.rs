@@ -4,9 +4,11 @@
 //! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
 //! problem details (RFC 9457) and the request's id.
 
+mod accept;
 mod caller;
 mod cross_origin;
 mod error;
+mod event_stream;
 mod json_body;
 mod observe;
 mod path_of;
@@ -17,4 +19,4 @@ pub mod wire;
 
 pub use routes::router;
 pub use server::serve;
-pub use state::ApiState;
+pub use state::{ApiState, Pace};

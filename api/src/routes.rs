@@ -3,6 +3,7 @@
 mod cancel_job;
 mod create_job;
 mod get_diff;
+mod get_events;
 mod get_health;
 mod get_job;
 mod get_stage;
@@ -34,6 +35,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/jobs/{id}/cancel", post(cancel_job::cancel_job))
         .route("/jobs/{id}/retry", post(retry_job::retry_job))
         .route("/jobs/{id}/diff", get(get_diff::get_diff))
+        .route("/jobs/{id}/events", get(get_events::get_events))
         .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
         .route("/healthz", get(get_health::get_liveness))
         .route("/readyz", get(get_health::get_readiness));

@@ -1,7 +1,15 @@
 //! What every handler has at hand.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use egress::Egress;
 use jobs::Jobs;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// Streams of events that are open at a time: a few kilobytes each, and a connection, of which `server` keeps more.
+pub(crate) const MAX_STREAMS: usize = 4096;
 
 /// What every handler has at hand. Clones share the same store and the same policy.
 #[derive(Clone)]
@@ -10,11 +18,39 @@ pub struct ApiState {
     pub(crate) jobs: Jobs,
     /// Which addresses this server talks to: a job for another one is refused at once.
     pub(crate) egress: Egress,
+    /// How patient the server is.
+    pub(crate) pace: Pace,
+    /// Room for streams of events.
+    pub(crate) streams: Arc<Semaphore>,
+    /// The server ends: what would go on for ever ends too.
+    pub(crate) closing: CancellationToken,
+}
+
+/// How patient the server is with clients that are silent or slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Longest silence of a stream of events.
+    pub ping: Duration,
+    /// Longest time that a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { ping: Duration::from_secs(15), write_timeout: Duration::from_secs(30) }
+    }
 }
 
 impl ApiState {
     /// An API over these jobs, for repositories at these addresses.
     pub fn new(jobs: Jobs, egress: Egress) -> Self {
-        Self { jobs, egress }
+        let (pace, streams) = (Pace::default(), Arc::new(Semaphore::new(MAX_STREAMS)));
+        Self { jobs, egress, pace, streams, closing: CancellationToken::new() }
+    }
+
+    /// The same API with another patience.
+    #[must_use]
+    pub fn with_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::ApiState;
+use api::{ApiState, Pace};
 use egress::{Egress, EgressPolicy};
 use jobs::Jobs;
 use reqwest::{Client, Method, RequestBuilder, Response};
@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
     client: Client,
-    _directory: TempDir,
+    _directory: Option<TempDir>,
 }
 
 /// An answer, read to its end.
@@ -36,18 +36,29 @@ impl Server {
         server
     }
 
+    /// The same, with another patience.
+    pub(crate) async fn start_with(pace: Pace) -> Self {
+        let server = Self::start().await;
+        Self { _directory: server._directory, ..Self::over(server.jobs, pace).await }
+    }
+
     /// A server whose store fails: the database is there, its tables are not.
     pub(crate) async fn start_without_tables() -> Self {
         let directory = TempDir::new().expect("directory");
         let database = format!("sqlite:{}", directory.path().join("jobs.db").display());
         let jobs = Jobs::open(&database).await.expect("open the store");
+        Self { _directory: Some(directory), ..Self::over(jobs, Pace::default()).await }
+    }
+
+    /// A server of its own patience over these jobs.
+    pub(crate) async fn over(jobs: Jobs, pace: Pace) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("bound");
         let egress = Egress::new(EgressPolicy::default()).expect("egress");
-        let state = ApiState::new(jobs.clone(), egress);
+        let state = ApiState::new(jobs.clone(), egress).with_pace(pace);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(api::serve(listener, state, shutdown.clone()));
-        Self { jobs, address, shutdown, task, client: Client::new(), _directory: directory }
+        Self { jobs, address, shutdown, task, client: Client::new(), _directory: None }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
