@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
 /// The commented defaults; also the documentation of every setting.
@@ -30,6 +30,8 @@ const PLAIN_VARIABLES: [&str; 6] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "optional_address")]
+    pub(crate) worker_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
@@ -121,6 +123,12 @@ impl Config {
         });
         pairs.collect()
     }
+}
+
+/// An address, or an empty text for none.
+fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
 }
 
 /// Never shows a secret.

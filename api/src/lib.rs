@@ -17,6 +17,6 @@ mod server;
 mod state;
 pub mod wire;
 
-pub use routes::router;
-pub use server::serve;
+pub use routes::{health_router, router};
+pub use server::{serve, serve_health};
 pub use state::{ApiState, Pace};

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::state::MAX_STREAMS;
-use crate::{ApiState, router};
+use crate::{ApiState, health_router, router};
 
 /// Most connections at a time; the next ones wait in the kernel's backlog. Streams of events leave room for requests.
 const MAX_CONNECTIONS: usize = MAX_STREAMS + 1024;
@@ -40,6 +41,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
     let write_timeout = state.pace.write_timeout;
     let app = router(ApiState { closing: shutdown.clone(), ..state });
+    serve_routes(listener, app, write_timeout, shutdown).await;
+}
+
+/// Like [`serve`], for `/healthz` and `/readyz` alone.
+pub async fn serve_health(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
+    let write_timeout = state.pace.write_timeout;
+    serve_routes(listener, health_router(state), write_timeout, shutdown).await;
+}
+
+async fn serve_routes(listener: TcpListener, app: Router, write_timeout: Duration, shutdown: CancellationToken) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER_BYTES);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -18,6 +18,8 @@ pub struct ApiState {
     pub(crate) jobs: Jobs,
     /// Which addresses this server talks to: a job for another one is refused at once.
     pub(crate) egress: Egress,
+    /// What stands still in the worker of this process, if it has one and something does.
+    pub(crate) stalled: Stalled,
     /// How patient the server is.
     pub(crate) pace: Pace,
     /// Room for streams of events.
@@ -41,16 +43,26 @@ impl Default for Pace {
     }
 }
 
+/// Says what stands still in a worker, if anything does.
+pub(crate) type Stalled = Option<Arc<dyn Fn() -> Option<&'static str> + Send + Sync>>;
+
 impl ApiState {
     /// An API over these jobs, for repositories at these addresses.
     pub fn new(jobs: Jobs, egress: Egress) -> Self {
         let (pace, streams) = (Pace::default(), Arc::new(Semaphore::new(MAX_STREAMS)));
-        Self { jobs, egress, pace, streams, closing: CancellationToken::new() }
+        Self { jobs, egress, stalled: None, pace, streams, closing: CancellationToken::new() }
     }
 
     /// The same API with another patience.
     #[must_use]
     pub fn with_pace(self, pace: Pace) -> Self {
         Self { pace, ..self }
+    }
+
+    /// The same API in a process that also works on jobs: its health is that of its worker too. `stalled` says what
+    /// stands still there, if anything does.
+    #[must_use]
+    pub fn beside_worker(self, stalled: impl Fn() -> Option<&'static str> + Send + Sync + 'static) -> Self {
+        Self { stalled: Some(Arc::new(stalled)), ..self }
     }
 }

@@ -12,6 +12,7 @@ mod progress;
 mod queue;
 mod retry;
 mod sweep;
+mod vitals;
 mod work;
 
 use std::io;
@@ -33,6 +34,7 @@ use crate::heartbeat::Heart;
 
 pub use config::WorkerConfig;
 pub use sweep::sweep;
+pub use vitals::Vitals;
 pub use work::{Work, WorkError};
 
 /// Why a worker stopped though nobody asked it to.
