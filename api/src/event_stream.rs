@@ -53,7 +53,7 @@ impl EventStream {
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (X_ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
-        let reader = Reader { stream: self, phase: Phase::Beginning, spoke_at: Instant::now() };
+        let reader = Reader { stream: self, phase: Phase::Beginning, has_ended: false, spoke_at: Instant::now() };
         let pieces = stream::unfold((reader, slot), async |(mut reader, slot)| {
             let piece = reader.next().await?;
             reader.spoke_at = Instant::now();
@@ -66,6 +66,8 @@ impl EventStream {
 struct Reader {
     stream: EventStream,
     phase: Phase,
+    /// Whether the last event sent was the job's end.
+    has_ended: bool,
     spoke_at: Instant,
 }
 
@@ -73,10 +75,8 @@ struct Reader {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Beginning,
-    /// There may be events to read; the last one sent may have ended the job.
-    Reading {
-        has_ended: bool,
-    },
+    /// There may be events to read.
+    Reading,
     /// There is nothing to read until there is news.
     Waiting,
     /// The database was away.
@@ -89,13 +89,13 @@ impl Reader {
         loop {
             match self.phase {
                 Phase::Beginning => {
-                    self.phase = Phase::Reading { has_ended: false };
+                    self.phase = Phase::Reading;
                     return Some(RETRY.to_owned());
                 }
-                Phase::Reading { has_ended } => match self.stream.watch.events(self.stream.after).await {
+                Phase::Reading => match self.stream.watch.events(self.stream.after).await {
                     Ok(events) if !events.is_empty() => return self.show(&events),
                     // A job that was run again has gone on after its end.
-                    Ok(_) if has_ended || self.stream.watch.is_gone() => return None,
+                    Ok(_) if self.has_ended || self.stream.watch.is_gone() => return None,
                     Ok(_) => self.phase = Phase::Waiting,
                     Err(error) => self.fail(&error)?,
                 },
@@ -115,10 +115,9 @@ impl Reader {
         let wake_at = if has_failed { ping_at.min(Instant::now() + PAUSE_AFTER_ERROR) } else { ping_at };
         let news = timeout_at(wake_at, self.stream.watch.next());
         match self.stream.closing.run_until_cancelled(news).await? {
-            Ok(News::Changed) => self.phase = Phase::Reading { has_ended: false },
             Ok(News::Live(live)) => return Some(Some(self.show_live(&live))),
             Err(_) if Instant::now() >= ping_at => return Some(Some(PING.to_owned())),
-            Err(_) => self.phase = Phase::Reading { has_ended: false },
+            Ok(News::Changed) | Err(_) => self.phase = Phase::Reading,
         }
         Some(None)
     }
@@ -134,7 +133,7 @@ impl Reader {
             };
             write_event(&mut piece, Some(event.seq), body.kind, &body);
             self.stream.after = event.seq;
-            self.phase = Phase::Reading { has_ended: event.kind.is_terminal() };
+            self.has_ended = event.kind.is_terminal();
         }
         Some(piece)
     }

@@ -43,7 +43,7 @@ impl Tail {
         if kept.last.is_some_and(|last| last != after_seq) {
             // Somebody who begins: what they still have to read is nothing to the others.
             drop(kept);
-            return Ok(read(store, job, after_seq).await?);
+            return read(store, job, after_seq).await;
         }
         let hints = job.hints();
         let newer = read(store, job, after_seq).await?;
