@@ -19,7 +19,7 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
     client: Client,
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 /// An answer, read to its end.
@@ -39,7 +39,7 @@ impl Server {
     /// The same, with another patience.
     pub(crate) async fn start_with(pace: Pace) -> Self {
         let server = Self::start().await;
-        Self { _directory: server._directory, ..Self::over(server.jobs, pace).await }
+        Self { directory: server.directory, ..Self::over(server.jobs, pace).await }
     }
 
     /// A server whose store fails: the database is there, its tables are not.
@@ -47,7 +47,7 @@ impl Server {
         let directory = TempDir::new().expect("directory");
         let database = format!("sqlite:{}", directory.path().join("jobs.db").display());
         let jobs = Jobs::open(&database).await.expect("open the store");
-        Self { _directory: Some(directory), ..Self::over(jobs, Pace::default()).await }
+        Self { directory: Some(directory), ..Self::over(jobs, Pace::default()).await }
     }
 
     /// A server of its own patience over these jobs.
@@ -58,7 +58,7 @@ impl Server {
         let state = ApiState::new(jobs.clone(), egress).with_pace(pace);
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(api::serve(listener, state, shutdown.clone()));
-        Self { jobs, address, shutdown, task, client: Client::new(), _directory: None }
+        Self { jobs, address, shutdown, task, client: Client::new(), directory: None }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
