@@ -29,6 +29,9 @@ use self::work_folder::WorkFolder;
 pub(crate) use api_only::serve_api;
 pub(crate) use worker_only::work;
 
+/// Open files that the process asks for: more than the API takes connections.
+const MAX_OPEN_FILES: u64 = 16_384;
+
 /// Serves until Ctrl-C or SIGTERM, then hands back what is running and ends.
 ///
 /// # Errors
@@ -67,6 +70,10 @@ async fn listen(config: &Config, jobs: &Jobs) -> anyhow::Result<TcpListener> {
             );
         }
         warn!(address = %config.listen, "Everybody who reaches this address may use the server (TINYGEN_NO_AUTH)");
+    }
+    // Many systems allow 1024 open files unless a program asks for more; each open stream of events is one.
+    if let Err(error) = rlimit::increase_nofile_limit(MAX_OPEN_FILES) {
+        warn!(%error, "Cannot raise the limit of open files");
     }
     bind(config.listen, "TINYGEN_LISTEN").await
 }

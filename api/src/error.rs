@@ -11,8 +11,8 @@ use crate::auth::KeyProblem;
 use crate::limits::{Standing, quota_name, write_quota};
 use crate::wire::{FieldError, Problem};
 
-/// When to ask again after the storage failed, in seconds.
-const STORAGE_RETRY_SECONDS: u16 = 5;
+/// When to ask again after the storage failed, or there was no room, in seconds.
+const RETRY_SECONDS: u16 = 5;
 
 /// Why a request was not served: one variant per answer.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +58,15 @@ pub(crate) enum ApiError {
     /// The body is JSON but does not say what it must.
     #[error("{}", list(.0))]
     Invalid(Vec<FieldError>),
+    /// The client says that it has an event which the job does not have.
+    #[error("`Last-Event-ID` {0}")]
+    BadLastEventId(String),
+    /// The client takes none of the forms that there are.
+    #[error("there is nothing here that `Accept` takes: ask for {}", .0.join(" or "))]
+    NotAcceptable(&'static [&'static str]),
+    /// There is no room for another stream.
+    #[error("too many streams of events are open on this server: poll the job, or try again later")]
+    TooManyStreams,
     /// The job ended without a diff.
     #[error("the job {0} without a diff")]
     NoDiff(JobStatus),
@@ -103,6 +112,9 @@ impl ApiError {
                 let (code, title) = FieldError::summarize(errors);
                 (StatusCode::UNPROCESSABLE_ENTITY, code, title)
             }
+            Self::BadLastEventId(_) => (StatusCode::BAD_REQUEST, "bad_last_event_id", "Bad Last-Event-ID"),
+            Self::NotAcceptable(_) => (StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable"),
+            Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "Too many streams"),
             Self::NoDiff(_) => (StatusCode::CONFLICT, "no_diff", "No diff"),
             Self::NotTerminal(_) => (StatusCode::CONFLICT, "not_terminal", "Job has not ended"),
             Self::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "Storage unavailable"),
@@ -111,7 +123,7 @@ impl ApiError {
         let problem = Problem::new(status, code, title, self.to_string());
         match self {
             Self::Invalid(errors) => problem.with_errors(errors.clone()),
-            Self::Storage(_) | Self::BodyTimeout(_) => problem.with_retry(),
+            Self::Storage(_) | Self::BodyTimeout(_) | Self::TooManyStreams => problem.with_retry(),
             Self::RateLimited { standing, .. } => problem.with_retry().with_violated(standing.policy.as_str()),
             Self::QuotaExceeded(exceeded) => problem.with_retry().with_violated(quota_name(exceeded.bound)),
             _ => problem,
@@ -121,7 +133,7 @@ impl ApiError {
     /// What the answer's headers say beside the problem.
     fn write_headers(&self, headers: &mut HeaderMap) {
         match self {
-            Self::Storage(_) => put(headers, header::RETRY_AFTER, STORAGE_RETRY_SECONDS.to_string()),
+            Self::Storage(_) | Self::TooManyStreams => put(headers, header::RETRY_AFTER, RETRY_SECONDS.to_string()),
             Self::RateLimited { standing, retry_after } => {
                 put(headers, header::RETRY_AFTER, seconds(*retry_after));
                 standing.write(headers);

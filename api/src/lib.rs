@@ -4,10 +4,12 @@
 //! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
 //! problem details (RFC 9457) and the request's id.
 
+mod accept;
 mod auth;
 mod caller;
 mod cross_origin;
 mod error;
+mod event_stream;
 mod guard;
 mod json_body;
 mod limits;
@@ -20,4 +22,4 @@ pub mod wire;
 
 pub use routes::{guarded_paths, health_router, router};
 pub use server::{serve, serve_health};
-pub use state::ApiState;
+pub use state::{ApiState, Pace};

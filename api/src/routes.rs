@@ -3,6 +3,7 @@
 mod cancel_job;
 mod create_job;
 mod get_diff;
+mod get_events;
 mod get_health;
 mod get_job;
 mod get_stage;
@@ -45,6 +46,7 @@ fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
         ("/jobs/{id}/cancel", post(cancel_job::cancel_job)),
         ("/jobs/{id}/retry", post(retry_job::retry_job)),
         ("/jobs/{id}/diff", get(get_diff::get_diff)),
+        ("/jobs/{id}/events", get(get_events::get_events)),
         ("/jobs/{id}/stages/{name}", get(get_stage::get_stage)),
         ("/keys", get(keys::list_keys).post(keys::create_key)),
         ("/keys/{id}", delete(keys::revoke_key)),

@@ -1,5 +1,6 @@
 //! What the API says, as JSON: the bodies that several routes, and the command line, have in common.
 
+mod event;
 mod job;
 mod key;
 mod problem;
@@ -8,6 +9,7 @@ mod stage;
 mod timestamp;
 mod usage;
 
+pub use event::{EventBody, EventPage, LiveEventBody, LiveNewsBody};
 pub(crate) use job::{AUTO, poll_after_seconds};
 pub use job::{JobBody, JobLinks, JobReceipt};
 pub use key::{KeyBody, LimitsBody, NewKeyBody};

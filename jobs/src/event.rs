@@ -6,6 +6,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+/// Events that one reading gives at most; who wants more asks again after the last one.
+pub const MAX_EVENTS: usize = 500;
+
 /// Something that happened to a job. Polling, streams and webhooks all read these.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {

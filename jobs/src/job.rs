@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
+use serde::{Deserialize, Serialize};
 
 use crate::quota::Quota;
 
@@ -65,7 +66,8 @@ pub struct Job {
 }
 
 /// One stage of a job, without its output.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct StageSummary {
     /// Which stage.
     pub key: StageKey,

@@ -2,14 +2,17 @@
 //!
 //! [`Jobs`] is the façade. The row is the truth: every write of a worker names the lease it holds and changes nothing
 //! when that is not the newest any more, and each change of a job is one transaction together with the event that tells
-//! of it. The bell only says that looking may be worth while.
+//! of it. The bell only says to workers, and [`Watch`] to watchers, that looking may be worth while.
 
 mod bell;
+mod changes;
+mod ended;
 mod error;
 mod event;
 mod job;
 mod key;
 mod lease;
+mod live;
 mod quota;
 mod store;
 
@@ -20,20 +23,25 @@ use serde_json::Value;
 use tracing::{Instrument, info_span};
 
 use crate::bell::Bell;
+use crate::changes::Changes;
 use crate::store::Store;
 
+pub use changes::{News, Watch};
+pub use ended::EndedJob;
 pub use error::StoreError;
-pub use event::{EventKind, JobEvent, UnknownEventKind};
+pub use event::{EventKind, JobEvent, MAX_EVENTS, UnknownEventKind};
 pub use job::{Cancellation, Job, NewJob, Retrial, Retry, StageSummary, Swept};
 pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
+pub use live::{LiveEvent, LiveNews};
 pub use quota::{LimitOverrides, Limits, Quota, QuotaBound, QuotaExceeded};
 
-/// The jobs of one database. Cheap to clone; clones share their connections and their bell.
+/// The jobs of one database. Cheap to clone; clones share their connections, their bell and their watchers.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     store: Store,
     bell: Bell,
+    changes: Changes,
     policy: Policy,
 }
 
@@ -44,16 +52,18 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::Address`] for anything else, [`StoreError::Unavailable`] when nobody answers there.
     pub async fn open(database_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(database_url).await?, bell: Bell::local(), policy: Policy::default() })
+        let store = Store::open(database_url).await?;
+        Ok(Self { store, bell: Bell::local(), changes: Changes::local(), policy: Policy::default() })
     }
 
     /// The same jobs with their bell in Redis (`redis://…`, or `rediss://…` for TLS), so that workers in other processes
-    /// hear it. Connects when it first rings or waits: a Redis that is away only makes workers look by themselves.
+    /// hear it, and with what is told to watchers going through it too. Connects when it first rings or waits: a Redis that
+    /// is away only makes workers and watchers look by themselves.
     ///
     /// # Errors
     /// [`StoreError::RedisAddress`] when the address does not read.
     pub fn with_redis(self, redis_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { bell: Bell::redis(redis_url)?, ..self })
+        Ok(Self { bell: Bell::redis(redis_url)?, changes: Changes::redis(redis_url)?, ..self })
     }
 
     /// The same jobs under other rules.
@@ -66,7 +76,8 @@ impl Jobs {
     /// else on the other connections stands still. Must be called on a Tokio runtime.
     #[must_use]
     pub fn on_own_connection(&self) -> Self {
-        Self { store: self.store.on_own_connection(), bell: self.bell.clone(), policy: self.policy }
+        let (store, bell, changes) = (self.store.on_own_connection(), self.bell.clone(), self.changes.clone());
+        Self { store, bell, changes, policy: self.policy }
     }
 
     /// Brings the tables up to date. Safe from several processes at once, and beside older and newer releases.
@@ -134,15 +145,26 @@ impl Jobs {
         self.store.traced("diff", id, self.store.diff(id)).await
     }
 
-    /// What happened to the job after the event numbered `after_seq` (0: from the start), in order. At most 500 events:
-    /// who gets that many asks again after the last one.
+    /// What happened to the job after the event numbered `after_seq` (0: from the start), in order. At most
+    /// [`MAX_EVENTS`]: who gets that many asks again after the last one.
     pub async fn events(&self, id: JobId, after_seq: u64) -> Result<Vec<JobEvent>, StoreError> {
-        self.store.traced("events", id, self.store.events(id, after_seq)).await
+        self.events_up_to(id, after_seq, MAX_EVENTS).await
+    }
+
+    /// The same, but at most `limit` events.
+    pub async fn events_up_to(&self, id: JobId, after_seq: u64, limit: usize) -> Result<Vec<JobEvent>, StoreError> {
+        self.store.traced("events", id, self.store.events(id, after_seq, limit.min(MAX_EVENTS))).await
+    }
+
+    /// Watches the job from now on: read it after this, and whatever happens from then on is told. Whoever may watch is
+    /// for the caller to decide. Must be called on a Tokio runtime.
+    pub fn watch(&self, id: JobId) -> Watch {
+        self.changes.watch(&self.store, id)
     }
 
     /// Ends a waiting job, or asks the worker of a running one to stop. Asking twice is the same as asking once.
     pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
-        self.store.traced("cancel", id, self.store.cancel(id)).await
+        self.change("cancel", id, self.store.cancel(id)).await
     }
 
     /// Runs a finished job again, with all its attempts: from the stage [`Retry::from`], whose output is forgotten together with
@@ -154,6 +176,7 @@ impl Jobs {
     pub async fn retry<'a>(&self, id: JobId, retry: impl Into<Retry<'a>>) -> Result<Retrial, StoreError> {
         let retrial = self.store.traced("retry", id, self.store.retry(id, &retry.into(), &self.policy)).await?;
         if retrial == Retrial::Queued {
+            self.changes.tell_change(id);
             self.ring(id).await;
         }
         Ok(retrial)
@@ -194,7 +217,11 @@ impl Jobs {
     /// Takes a job whose worker was lost, or else the most urgent job of the owner whose turn it is; jobs become more
     /// urgent as they wait. The try is counted before any work is done.
     pub async fn claim(&self, worker: &WorkerId) -> Result<Option<ClaimedJob>, StoreError> {
-        self.store.claim(worker, &self.policy).await
+        let claimed = self.store.claim(worker, &self.policy).await?;
+        if let Some(job) = &claimed {
+            self.changes.tell_change(job.id);
+        }
+        Ok(claimed)
     }
 
     /// Returns when there may be something to claim, or after `idle`.
@@ -219,7 +246,7 @@ impl Jobs {
 
     /// Notes that work on a stage begins. Does nothing when its output is there already.
     pub async fn start_stage(&self, lease: &Lease, key: &StageKey) -> Result<(), StoreError> {
-        self.store.traced("start_stage", lease.job_id, self.store.start_stage(lease, key)).await
+        self.change("start_stage", lease.job_id, self.store.start_stage(lease, key)).await
     }
 
     /// The record of a stage, if it was ever finished.
@@ -229,7 +256,7 @@ impl Jobs {
 
     /// Stores what a stage made. The first output of a stage stays; storing another one does nothing.
     pub async fn save_stage(&self, lease: &Lease, record: &StageRecord) -> Result<(), StoreError> {
-        self.store.traced("save_stage", lease.job_id, self.store.save_stage(lease, record)).await
+        self.change("save_stage", lease.job_id, self.store.save_stage(lease, record)).await
     }
 
     /// The answer to exactly this request at this place of the job, if it was ever received in full.
@@ -255,7 +282,7 @@ impl Jobs {
 
     /// Puts what a call used in place of its reservation. Settling twice is the same as settling once.
     pub async fn settle_call(&self, lease: &Lease, call: &CallRecord) -> Result<(), StoreError> {
-        self.store.traced("settle_call", lease.job_id, self.store.settle_call(lease, call)).await
+        self.change("settle_call", lease.job_id, self.store.settle_call(lease, call)).await
     }
 
     /// What the job has cost so far, a call that was never settled counting with its reservation.
@@ -265,22 +292,22 @@ impl Jobs {
 
     /// Ends the job with its result.
     pub async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<(), StoreError> {
-        self.store.traced("succeed", lease.job_id, self.store.succeed(lease, result)).await
+        self.change("succeed", lease.job_id, self.store.succeed(lease, result)).await
     }
 
     /// Ends the job with a failure.
     pub async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
-        self.store.traced("fail", lease.job_id, self.store.fail(lease, failure)).await
+        self.change("fail", lease.job_id, self.store.fail(lease, failure)).await
     }
 
     /// Ends the job because somebody asked for it and the work has stopped.
     pub async fn confirm_cancel(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.traced("confirm_cancel", lease.job_id, self.store.confirm_cancel(lease)).await
+        self.change("confirm_cancel", lease.job_id, self.store.confirm_cancel(lease)).await
     }
 
     /// Lets the job wait `delay` for its next attempt; after the last attempt it fails with `failure` instead.
     pub async fn requeue(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
-        let requeued = self.store.traced("requeue", lease.job_id, self.store.requeue(lease, failure, delay)).await?;
+        let requeued = self.change("requeue", lease.job_id, self.store.requeue(lease, failure, delay)).await?;
         if delay.is_zero() {
             self.ring(lease.job_id).await;
         }
@@ -290,21 +317,40 @@ impl Jobs {
     /// Lets the job wait `delay` because a service limits our rate; its attempt is not used up. A job that would wait
     /// beyond the [`Policy`]'s bound fails with `failure` instead.
     pub async fn postpone(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
-        self.store.traced("postpone", lease.job_id, self.store.postpone(lease, failure, delay, &self.policy)).await
+        self.change("postpone", lease.job_id, self.store.postpone(lease, failure, delay, &self.policy)).await
     }
 
     /// Hands the job back for another worker to go on with at once; its attempt is not used up.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.traced("release", lease.job_id, self.store.release(lease)).await?;
+        self.change("release", lease.job_id, self.store.release(lease)).await?;
         self.ring(lease.job_id).await;
         Ok(())
+    }
+
+    /// Tells those who watch the job now something that is not stored. It may be lost, and never waits. Must be called on a
+    /// Tokio runtime.
+    pub fn tell(&self, id: JobId, live: LiveEvent) {
+        self.changes.tell_live(id, live);
     }
 
     /// Rings for what waits and ends what no worker may have any more. Any process may do so at any time.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let swept = self.store.sweep(&self.policy).await?;
+        swept.ended.iter().for_each(|id| self.changes.tell_change(*id));
         self.bell.ring(&swept.due).await;
         Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
+    }
+
+    /// Makes a change to a job, and tells those who watch it.
+    async fn change<T>(
+        &self,
+        operation: &'static str,
+        id: JobId,
+        change: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let outcome = self.store.traced(operation, id, change).await?;
+        self.changes.tell_change(id);
+        Ok(outcome)
     }
 
     async fn ring(&self, id: JobId) {

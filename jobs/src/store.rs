@@ -9,6 +9,7 @@ mod call;
 mod cancel;
 mod claim;
 mod contact;
+mod ended;
 mod event;
 mod expire;
 mod finish;

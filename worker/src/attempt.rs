@@ -8,7 +8,6 @@ use std::time::Duration;
 use domain::{Failure, FailureCode, JobResult};
 use futures::FutureExt;
 use jobs::{ClaimedJob, Jobs, Requeued, StoreError};
-use pipeline::Progress;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::field::Empty;
@@ -18,6 +17,7 @@ use crate::config::WorkerConfig;
 use crate::heartbeat::{Heart, Stop};
 use crate::journal::LeaseJournal;
 use crate::patience::patiently;
+use crate::progress::Teller;
 use crate::retry;
 use crate::work::{Work, WorkError};
 
@@ -149,9 +149,8 @@ impl Attempts {
 
     async fn work(&self, job: &ClaimedJob) -> End {
         let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease };
-        // What a watcher sees is in the rows; the model's growing text is for those who watch in their own process.
-        let unwatched: Progress = Arc::new(|_| {});
-        let work = async { self.work.start(job.spec.clone(), Arc::new(journal), unwatched).await };
+        let teller = Teller::start(&self.jobs, job.id);
+        let work = async { self.work.start(job.spec.clone(), Arc::new(journal), teller.progress()).await };
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(result)) => End::Succeeded(result),
             Ok(Err(WorkError::LeaseLost)) => End::LeaseLost,

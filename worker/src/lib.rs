@@ -8,6 +8,7 @@ mod config;
 mod heartbeat;
 mod journal;
 mod patience;
+mod progress;
 mod queue;
 mod retry;
 mod sweep;

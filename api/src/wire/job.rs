@@ -40,6 +40,8 @@ pub struct JobLinks {
     /// The job.
     #[serde(rename = "self")]
     pub own: String,
+    /// What happens to it.
+    pub events: String,
     /// Its diff.
     pub diff: String,
     /// Where to ask for its end.
@@ -126,7 +128,13 @@ impl JobLinks {
     /// The addresses of a job.
     pub fn new(id: JobId) -> Self {
         let below = |name: &str| format!("/jobs/{id}/{name}");
-        Self { own: format!("/jobs/{id}"), diff: below("diff"), cancel: below("cancel"), retry: below("retry") }
+        Self {
+            own: format!("/jobs/{id}"),
+            events: below("events"),
+            diff: below("diff"),
+            cancel: below("cancel"),
+            retry: below("retry"),
+        }
     }
 }
 

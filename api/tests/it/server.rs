@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::ApiState;
+use api::{ApiState, Pace};
 use domain::KeyScope;
 use egress::{Egress, EgressPolicy};
 use jobs::{ApiKey, Jobs, KeyDraft, LimitOverrides, Limits, NewKey, Policy};
@@ -20,7 +20,7 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
     client: Client,
-    _directory: TempDir,
+    directory: Option<TempDir>,
 }
 
 /// An answer, read to its end.
@@ -42,6 +42,12 @@ impl Server {
         server
     }
 
+    /// The same, with another patience.
+    pub(crate) async fn start_at(pace: Pace) -> Self {
+        let server = Self::start().await;
+        Self { directory: server.directory, ..Self::over(server.jobs, pace).await }
+    }
+
     /// A server whose store fails: the database is there, its tables are not.
     pub(crate) async fn start_without_tables() -> Self {
         Self::start_on_an_empty_database(Limits::default(), Policy::default()).await
@@ -58,13 +64,22 @@ impl Server {
         let directory = TempDir::new().expect("directory");
         let database = format!("sqlite:{}", directory.path().join("jobs.db").display());
         let jobs = Jobs::open(&database).await.expect("open the store").with_policy(policy);
+        Self { directory: Some(directory), ..Self::serve(jobs, |state| state.with_limits(limits)).await }
+    }
+
+    /// A server of its own patience over these jobs.
+    pub(crate) async fn over(jobs: Jobs, pace: Pace) -> Self {
+        Self::serve(jobs, |state| state.with_pace(pace)).await
+    }
+
+    async fn serve(jobs: Jobs, configure: impl FnOnce(ApiState) -> ApiState) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("bound");
         let egress = Egress::new(EgressPolicy::default()).expect("egress");
-        let state = ApiState::new(jobs.clone(), egress).with_limits(limits);
+        let state = configure(ApiState::new(jobs.clone(), egress));
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(api::serve(listener, state, shutdown.clone()));
-        Self { jobs, address, shutdown, task, client: Client::new(), _directory: directory }
+        Self { jobs, address, shutdown, task, client: Client::new(), directory: None }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::job::next_turn;
 use super::rows::to_json;
-use super::{Change, Store, after, on};
+use super::{Change, Store, after, ended, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{Lease, Policy, Requeued};
@@ -97,7 +97,7 @@ impl Change {
     /// Ends the job for good.
     pub(super) async fn end(mut self, end: End<'_>) -> Result<(), StoreError> {
         let attempt = self.attempt;
-        let (status, kind, data) = match &end {
+        let (status, kind, mut data) = match &end {
             End::Succeeded(result) => {
                 let data = json!({ "attempt": attempt, "outcome": result.outcome, "verified": result.verified });
                 ("succeeded", EventKind::JobSucceeded, data)
@@ -127,6 +127,8 @@ impl Change {
             .execute(&mut **conn)
             .await?;
         });
+        // What is told of the end must not change when the job is run again.
+        data["job"] = json!(ended::read(&mut self.tx, self.lease.job_id).await?);
         self.commit(kind, data).await
     }
 

@@ -89,16 +89,16 @@ impl TryFrom<StageSummaryRow> for StageSummary {
 
 /// The sums over settled calls.
 #[derive(FromRow)]
-struct Sums {
+pub(super) struct Sums {
     input_tokens: i64,
     cache_creation_tokens: i64,
     cache_read_tokens: i64,
     output_tokens: i64,
-    cost_nanos: i64,
+    pub(super) cost_nanos: i64,
 }
 
 impl Sums {
-    fn usage(&self) -> TokenUsage {
+    pub(super) fn usage(&self) -> TokenUsage {
         TokenUsage {
             input_tokens: to_count(self.input_tokens),
             cache_creation_tokens: to_count(self.cache_creation_tokens),

@@ -16,6 +16,7 @@ const BATCH: i64 = 100;
 /// What a sweep found and did.
 pub(crate) struct SweptJobs {
     pub(crate) due: Vec<JobId>,
+    pub(crate) ended: Vec<JobId>,
     pub(crate) poisoned: usize,
     pub(crate) canceled: usize,
 }
@@ -31,7 +32,7 @@ impl Store {
     /// Ends the jobs that only their end is before, and lists the ones that wait for a worker.
     pub(crate) async fn sweep(&self, policy: &Policy) -> Result<SweptJobs, StoreError> {
         let (hopeless, due) = self.look(policy).await?;
-        let mut swept = SweptJobs { due, poisoned: 0, canceled: 0 };
+        let mut swept = SweptJobs { due, ended: Vec::new(), poisoned: 0, canceled: 0 };
         for job in hopeless {
             let lease = Lease { job_id: JobId::from(job.id), epoch: job.lease_epoch };
             let change = match self.change_expired(&lease).await {
@@ -47,6 +48,7 @@ impl Store {
                 change.end(End::Failed(&poisoned(policy))).await?;
                 swept.poisoned += 1;
             }
+            swept.ended.push(lease.job_id);
         }
         Ok(swept)
     }

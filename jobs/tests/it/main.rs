@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bell;
+mod changes;
 mod conformance;
 mod database;
 mod drift;
