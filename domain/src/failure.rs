@@ -63,6 +63,8 @@ failure_codes! {
     RepoEmpty = "repo_empty", false;
     /// The repository has no such branch, tag or commit.
     RefNotFound = "ref_not_found", false;
+    /// None of the repository's files is one that the job may see.
+    NoMatchingPaths = "no_matching_paths", false;
     /// More bytes, objects, entries or levels than allowed.
     RepoTooLarge = "repo_too_large", false;
     /// The host did not deliver in time.

@@ -8,6 +8,9 @@ pub enum StoreError {
     /// Another worker holds the job now, or the job is over: stop, and forget the result.
     #[error("the job's lease is lost")]
     LeaseLost,
+    /// The job was there, but what it was about has been forgotten, as somebody asked or as it was long ago.
+    #[error("the job has been deleted")]
+    Purged,
     /// The database cannot be reached or is too busy: the same request may well succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),

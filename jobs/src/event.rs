@@ -70,6 +70,8 @@ event_kinds! {
     JobFailed = "job.failed";
     /// The job ended because somebody asked for it.
     JobCanceled = "job.canceled";
+    /// Everything the job was about was forgotten, its other events too.
+    JobPurged = "job.purged";
 }
 
 impl EventKind {

@@ -90,7 +90,7 @@ pub enum Requeued {
 pub struct Policy {
     /// From a claim or a heartbeat to the time at which another worker may take over.
     pub lease: Duration,
-    /// Attempts of a job submitted from now on.
+    /// Attempts of a job submitted from now on that does not say.
     pub max_attempts: u32,
     /// Workers lost on one job until it is given up as poisoned.
     pub max_lost_workers: u32,
@@ -98,6 +98,12 @@ pub struct Policy {
     pub ageing: Duration,
     /// From a job's submission, or its last retry, to the time beyond which it does not wait for a rate limit.
     pub max_postponement: Duration,
+    /// From the end of a job to the time when everything it was about is forgotten; absent: never.
+    pub retention: Option<Duration>,
+    /// From then to the time when its id is forgotten too.
+    pub tombstone: Duration,
+    /// From a job's submission to the time when the name of its request may be given to another one.
+    pub idempotency: Duration,
 }
 
 impl Default for Policy {
@@ -108,6 +114,9 @@ impl Default for Policy {
             max_lost_workers: 3,
             ageing: Duration::from_mins(10),
             max_postponement: Duration::from_hours(24),
+            retention: Some(Duration::from_hours(30 * 24)),
+            tombstone: Duration::from_hours(90 * 24),
+            idempotency: Duration::from_hours(24),
         }
     }
 }

@@ -21,7 +21,10 @@ use crate::store::Store;
 
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
-pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
+pub use job::{
+    AttemptFailure, Cancellation, Idempotency, Job, JobPage, JobPlace, JobQuery, NewJob, Purge, Retrial, StageSummary,
+    Submission, Swept,
+};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
@@ -95,14 +98,47 @@ impl Jobs {
         Ok(job)
     }
 
+    /// Accepts a job under a name of its client's: the second time, also at the same moment in another process, it is the
+    /// job that the first time made. A name is kept for a day.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when that job has been forgotten.
+    pub async fn submit_once(
+        &self,
+        job: impl Into<NewJob>,
+        idempotency: &Idempotency,
+    ) -> Result<Submission, StoreError> {
+        let submission = self.store.submit_once(job.into(), idempotency, &self.policy).await?;
+        if let Submission::Accepted(job) = &submission {
+            self.bell.ring(&[job.id]).await;
+        }
+        Ok(submission)
+    }
+
     /// The job as it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when it has been forgotten.
     pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.get_of(None, id).await
     }
 
     /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when it has been forgotten.
     pub async fn get_of(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.store.get(owner, id).await
+        self.store.get(owner, id, &self.policy).await
+    }
+
+    /// The number of the job's last event: cheaper than the job. `None` when there is no such job.
+    pub async fn version(&self, id: JobId) -> Result<Option<u64>, StoreError> {
+        self.store.version(id).await
+    }
+
+    /// The jobs that fit, newest first, a page at a time.
+    pub async fn list(&self, query: &JobQuery) -> Result<JobPage, StoreError> {
+        self.store.list(query, &self.policy).await
     }
 
     /// The job's stages, in the order in which they began.
@@ -129,6 +165,12 @@ impl Jobs {
     /// Ends a waiting job, or asks the worker of a running one to stop. Asking twice is the same as asking once.
     pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
         self.store.cancel(id).await
+    }
+
+    /// Forgets everything that this owner's job was about, now and for good; its id and its costs stay. A job that has not
+    /// ended is canceled by it, and its worker loses its lease. Asking twice is the same as asking once.
+    pub async fn purge(&self, owner: Option<&str>, id: JobId) -> Result<Purge, StoreError> {
+        self.store.purge(owner, id).await
     }
 
     /// Runs a finished job again, with all its attempts: from the stage `from`, whose output is forgotten together with
@@ -250,10 +292,12 @@ impl Jobs {
         Ok(())
     }
 
-    /// Rings for what waits and ends what no worker may have any more. Any process may do so at any time.
+    /// Rings for what waits, ends what no worker may have any more, and forgets what is old. Any process may do so at any
+    /// time.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let swept = self.store.sweep(&self.policy).await?;
         self.bell.ring(&swept.due).await;
-        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
+        let purged = self.store.forget_old(&self.policy).await?;
+        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled, purged })
     }
 }
