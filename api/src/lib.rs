@@ -6,13 +6,18 @@
 
 mod caller;
 mod cross_origin;
+mod cursor;
 mod error;
+mod etag;
+mod field;
+mod idempotency;
 mod json_body;
 mod observe;
 mod path_of;
 mod routes;
 mod server;
 mod state;
+mod wait;
 pub mod wire;
 
 pub use routes::router;

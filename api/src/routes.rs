@@ -2,10 +2,12 @@
 
 mod cancel_job;
 mod create_job;
+mod delete_job;
 mod get_diff;
 mod get_health;
 mod get_job;
 mod get_stage;
+mod list_jobs;
 mod retry_job;
 
 use std::any::Any;
@@ -30,7 +32,8 @@ pub fn router(state: ApiState) -> Router {
     let routes = Router::new()
         .route("/analyze", post(create_job::create_job))
         .route("/analyze/", post(create_job::create_job))
-        .route("/jobs/{id}", get(get_job::get_job))
+        .route("/jobs", get(list_jobs::list_jobs))
+        .route("/jobs/{id}", get(get_job::get_job).delete(delete_job::delete_job))
         .route("/jobs/{id}/cancel", post(cancel_job::cancel_job))
         .route("/jobs/{id}/retry", post(retry_job::retry_job))
         .route("/jobs/{id}/diff", get(get_diff::get_diff))

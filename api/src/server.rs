@@ -30,9 +30,10 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be accepted, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the API until `shutdown` is cancelled, then lets the requests that are under way finish, for at most 10 s.
+/// Serves the API until `shutdown` is cancelled, then answers at once who waits for a job, and lets the other requests that
+/// are under way finish, for at most 10 s.
 pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
-    let app = router(state);
+    let app = router(ApiState { closing: shutdown.clone(), ..state });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -46,6 +46,11 @@ macro_rules! failure_codes {
                 match self { $(Self::$variant => $name),+ }
             }
 
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
+            }
+
             /// Whether the same job may well succeed on another attempt.
             pub fn is_retryable(self) -> bool {
                 match self { $(Self::$variant => $retryable),+ }
