@@ -7,6 +7,9 @@ use domain::JobId;
 use jobs::JobPlace;
 use uuid::Uuid;
 
+/// The year 10000.
+const MAX_MICROS: i64 = 253_402_300_800_000_000;
+
 /// Writes a place: eight bytes of the time in microseconds, then the sixteen of the id.
 pub(crate) fn write(place: JobPlace) -> String {
     let mut bytes = Vec::with_capacity(24);
@@ -19,7 +22,9 @@ pub(crate) fn write(place: JobPlace) -> String {
 pub(crate) fn read(text: &str) -> Option<JobPlace> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let (micros, id) = bytes.split_first_chunk::<8>()?;
-    let created_at = DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))?;
+    // Other times are none that a database of ours gave, and Postgres does not take all of them.
+    let micros = Some(i64::from_be_bytes(*micros)).filter(|micros| (0..MAX_MICROS).contains(micros))?;
+    let created_at = DateTime::from_timestamp_micros(micros)?;
     Some(JobPlace { created_at, id: JobId::from(Uuid::from_slice(id).ok()?) })
 }
 

@@ -3,11 +3,16 @@
 mod cancel_job;
 mod connections;
 mod create_job;
+mod delete_job;
+mod error_codes;
 mod get_diff;
 mod get_job;
 mod get_stage;
 mod health;
+mod idempotency;
+mod list_jobs;
 mod problems;
 mod retry_job;
 mod server;
+mod waiting;
 mod work;
