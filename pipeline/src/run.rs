@@ -68,6 +68,7 @@ impl Run {
         }
         progress(ProgressEvent::StageFinished { key, resumed: pinned.is_some() });
         info!(repo.commit = %snapshot.commit(), files = snapshot.entries().len(), "Fetched the repository");
+        let snapshot = limit(snapshot, spec)?;
         Ok(Self { shared, spec: spec.clone(), journal, progress, model, snapshot: Arc::new(snapshot) })
     }
 
@@ -116,6 +117,22 @@ impl Run {
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(PipelineError::Panicked)
     }
+}
+
+/// The snapshot as the job may see it. A job that may see nothing of a repository with files is a mistake, and not worth a
+/// question to the model.
+fn limit(snapshot: Snapshot, spec: &JobSpec) -> Result<Snapshot, PipelineError> {
+    let filter = spec.path_filter();
+    if filter.is_open() {
+        return Ok(snapshot);
+    }
+    let snapshot = snapshot.limited_to(filter);
+    let hidden = snapshot.hidden().len();
+    if snapshot.entries().is_empty() && hidden > 0 {
+        return Err(PipelineError::NoMatchingPaths { files: hidden });
+    }
+    info!(files = snapshot.entries().len(), hidden, "Limited the job to its paths");
+    Ok(snapshot)
 }
 
 async fn load<T: DeserializeOwned>(journal: &dyn Journal, key: &StageKey) -> Result<Option<T>, PipelineError> {
