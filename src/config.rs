@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use serde::Deserialize;
@@ -33,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
+    pub(crate) retention_days: u64,
     pub(crate) max_output_tokens: u32,
     pub(crate) max_sheet_tokens: u64,
     pub(crate) max_fetch_bytes: u64,
@@ -106,6 +108,11 @@ impl Config {
         } else {
             self.database_url.clone()
         }
+    }
+
+    /// How long a job is kept after its end; absent: for ever.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        (self.retention_days > 0).then(|| Duration::from_secs(self.retention_days.saturating_mul(24 * 60 * 60)))
     }
 
     /// Tokens for private repositories, by host.
@@ -205,6 +212,15 @@ mod tests {
         assert_eq!(config.egress_allow, ["127.0.0.0/8", "::1/128"]);
         assert!(config.allow_plain_http);
         assert_eq!((config.anthropic_api_key.as_str(), config.concurrency), ("12345", 9));
+    }
+
+    #[test]
+    fn jobs_are_kept_for_days_or_for_ever() {
+        let retention = |days: &str| load("", &[("TINYGEN_RETENTION_DAYS", days)]).map(|config| config.retention());
+        assert_eq!(retention("").expect("valid"), Some(Duration::from_hours(30 * 24)));
+        assert_eq!(retention("2").expect("valid"), Some(Duration::from_hours(48)));
+        assert_eq!(retention("0").expect("valid"), None);
+        assert!(retention("-1").is_err());
     }
 
     #[test]

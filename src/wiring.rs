@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use egress::{Egress, EgressPolicy};
-use jobs::{Jobs, StoreError};
+use jobs::{Jobs, Policy, StoreError};
 use pipeline::llm::{Anthropic, AnthropicConfig, Credentials};
 use pipeline::repo::{FetchLimits, Fetcher, HostTokens};
 use pipeline::{Pipeline, PipelineConfig};
@@ -96,7 +96,8 @@ pub(crate) async fn jobs(config: &Config) -> anyhow::Result<Jobs> {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
         made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let jobs = Jobs::open(&config.database_url()).await.context("cannot open the database")?;
+    let policy = Policy { retention: config.retention(), ..Policy::default() };
+    let jobs = Jobs::open(&config.database_url()).await.context("cannot open the database")?.with_policy(policy);
     if config.redis_url.is_empty() {
         return Ok(jobs);
     }
