@@ -24,11 +24,13 @@ check-standin: setup ## the stand-in of the Messages API against the official Py
 	target/sdk/bin/pip install --quiet anthropic==2.12.0
 	target/sdk/bin/python standin/tests/sdk_check.py
 
-nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`, spoiled edits
+nightly: setup ## the long runs: 10,000 edit sets against `git apply`, spoiled edits, ten million other schedules of the leases
 	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
+	NEXTEST_PROFILE=nightly TINYGEN_SIMULATION_SEED=$$(date +%s)00000000 TINYGEN_SIMULATION_SCHEDULES=10000000 \
+		scripts/test -p simulation -p jobs
 
-bench: setup ## the figures: fetch, sheet, store
-	cargo bench --locked --workspace
+bench: setup ## the figures: fetch, sheet, store, latency, drain, idle, load
+	TINYGEN_TEST_POSTGRES_FSYNC=on scripts/services cargo bench --locked --workspace
 
 setup:
 	@scripts/setup

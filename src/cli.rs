@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Cost, Effort, GitRef, RepoUrl};
 
 /// Git repository and a prompt in, unified diff out.
@@ -31,8 +31,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Bring the database to this version.
     Migrate,
-    /// Ask the API of this machine whether it is ready: exit code 0 or 1, for health checks.
-    Health,
+    /// Ask the API of this machine, or its worker, whether it is ready: exit code 0 or 1, for health checks.
+    Health(HealthArgs),
     /// Print every setting with its default and its environment variable.
     Config,
 }
@@ -60,6 +60,23 @@ pub(crate) struct RunArgs {
     /// Print the whole result as JSON (diff, receipt, usage) instead of the diff.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Arguments of `health`.
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Who is asked.
+    #[arg(value_enum, default_value_t = Role::Api)]
+    pub(crate) role: Role,
+}
+
+/// A process that answers health checks.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Role {
+    /// The one at `TINYGEN_LISTEN`.
+    Api,
+    /// The one at `TINYGEN_WORKER_LISTEN`.
+    Worker,
 }
 
 /// Arguments of `demo`.

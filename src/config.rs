@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
 /// The commented defaults; also the documentation of every setting.
@@ -31,6 +31,8 @@ const PLAIN_VARIABLES: [&str; 6] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    #[serde(deserialize_with = "optional_address")]
+    pub(crate) worker_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
@@ -128,6 +130,12 @@ impl Config {
         });
         pairs.collect()
     }
+}
+
+/// An address, or an empty text for none.
+fn optional_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(de::Error::custom) }
 }
 
 /// Never shows a secret.

@@ -1,4 +1,4 @@
-//! `tinygen health`: asks the API whether it is ready. The image holds no other program that a health check could use.
+//! `tinygen health`: asks the API or the worker whether it is ready. The image holds no other program that a health check could use.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -8,17 +8,22 @@ use egress::{Egress, EgressPolicy, Purpose};
 use reqwest::{Method, Request, Url};
 use tokio::time::timeout;
 
+use crate::cli::Role;
 use crate::config::Config;
 
-/// The API itself gives its store 2 s.
+/// Who is asked gives its store 2 s.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Prints where the API is when it is ready.
+/// Prints where it answers when it is ready.
 ///
 /// # Errors
 /// When it is not, with what it said.
-pub(crate) async fn health(config: &Config) -> anyhow::Result<()> {
-    let address = address(config.listen);
+pub(crate) async fn health(config: &Config, role: Role) -> anyhow::Result<()> {
+    let listen = match role {
+        Role::Api => config.listen,
+        Role::Worker => config.worker_listen.context("TINYGEN_WORKER_LISTEN is not set: the worker answers nowhere")?,
+    };
+    let address = address(listen);
     let url: Url = format!("http://{address}/readyz").parse()?;
     // Nothing but that address can be reached, and not by way of a proxy.
     let policy =

@@ -64,7 +64,7 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
             wiring::jobs(&config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Health => health::health(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Health(args) => health::health(&config, args.role).await.map(|()| ExitCode::SUCCESS),
         Command::Config => Ok(ExitCode::SUCCESS),
     }
 }

@@ -51,8 +51,11 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(config.listen).await;
-    listener.with_context(|| format!("cannot listen on {} (TINYGEN_LISTEN)", config.listen))
+    bind(config.listen, "TINYGEN_LISTEN").await
+}
+
+async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address} ({variable})"))
 }
 
 /// The parts of the running service.
@@ -80,7 +83,8 @@ impl Service {
     pub(crate) async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
-        let state = api::ApiState::new(self.jobs.clone(), self.egress);
+        let vitals = config.vitals.clone();
+        let state = api::ApiState::new(self.jobs.clone(), self.egress).beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;

@@ -20,6 +20,6 @@ mod state;
 mod wait;
 pub mod wire;
 
-pub use routes::router;
-pub use server::serve;
+pub use routes::{health_router, router};
+pub use server::{serve, serve_health};
 pub use state::ApiState;

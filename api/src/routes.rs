@@ -38,9 +38,17 @@ pub fn router(state: ApiState) -> Router {
         .route("/jobs/{id}/retry", post(retry_job::retry_job))
         .route("/jobs/{id}/diff", get(get_diff::get_diff))
         .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
-        .route("/healthz", get(get_health::get_liveness))
-        .route("/readyz", get(get_health::get_readiness));
+        .merge(health_routes());
     wrap(routes).with_state(state)
+}
+
+/// Only what a health check asks: for a process that works on jobs and serves no API.
+pub fn health_router(state: ApiState) -> Router {
+    wrap(health_routes()).with_state(state)
+}
+
+fn health_routes() -> Router<ApiState> {
+    Router::new().route("/healthz", get(get_health::get_liveness)).route("/readyz", get(get_health::get_readiness))
 }
 
 /// Puts around the routes what every request goes through; the last layer is the first to see a request.

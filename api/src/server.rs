@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -16,7 +17,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{ApiState, router};
+use crate::{ApiState, health_router, router};
 
 /// Most connections at a time; the next ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 1024;
@@ -33,7 +34,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves the API until `shutdown` is cancelled, then answers at once who waits for a job, and lets the other requests that
 /// are under way finish, for at most 10 s.
 pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
+<<<<<<< HEAD
     let app = router(ApiState { closing: shutdown.clone(), ..state });
+=======
+    serve_routes(listener, router(state), shutdown).await;
+}
+
+/// Like [`serve`], for `/healthz` and `/readyz` alone.
+pub async fn serve_health(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
+    serve_routes(listener, health_router(state), shutdown).await;
+}
+
+async fn serve_routes(listener: TcpListener, app: Router, shutdown: CancellationToken) {
+>>>>>>> main
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

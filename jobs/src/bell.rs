@@ -43,6 +43,14 @@ impl Bell {
         }
     }
 
+    /// Whether other processes can be called; absent for a bell that is not for them.
+    pub(crate) async fn answers(&self) -> Option<bool> {
+        match self {
+            Self::Local(_) => None,
+            Self::Redis(bell) => Some(bell.answers().await),
+        }
+    }
+
     /// Returns at the next ring, after `idle`, or soon when the bell is out of order.
     pub(crate) async fn wait(&self, idle: Duration) {
         match self {

@@ -83,6 +83,11 @@ impl Jobs {
         self.store.expire_leases().await
     }
 
+    /// Whether Redis answers; absent when the bell is within this process. Takes a second at most.
+    pub async fn redis_answers(&self) -> Option<bool> {
+        self.bell.answers().await
+    }
+
     /// The rules.
     pub fn policy(&self) -> Policy {
         self.policy

@@ -1,9 +1,11 @@
 //! `tinygen worker`: works on the jobs that `tinygen api` takes.
 
 use anyhow::Context;
+use api::ApiState;
 use tracing::info;
 use worker::WorkerConfig;
 
+use super::bind;
 use super::signals::shutdown_on_signal;
 use crate::config::Config;
 use crate::wiring;
@@ -13,12 +15,29 @@ use crate::wiring;
 /// # Errors
 /// When a part cannot start, or the worker cannot go on.
 pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
-    let pipeline = wiring::pipeline(config, &wiring::egress(config)?, &std::env::temp_dir())?;
+    let egress = wiring::egress(config)?;
+    let pipeline = wiring::pipeline(config, &egress, &std::env::temp_dir())?;
+    let listener = match config.worker_listen {
+        Some(address) => Some(bind(address, "TINYGEN_WORKER_LISTEN").await?),
+        None => None,
+    };
     let shutdown = shutdown_on_signal()?;
     let Some(jobs) = shutdown.run_until_cancelled(wiring::shared_jobs(config)).await.transpose()? else {
         return Ok(());
     };
     let worker = WorkerConfig { concurrency: config.concurrency, ..WorkerConfig::default() };
     info!(worker.id = %worker.id, worker.concurrency = worker.concurrency, "Working");
-    worker::run(jobs, pipeline.into(), worker, shutdown).await.context("the worker stopped")
+    let vitals = worker.vitals.clone();
+    let health = async {
+        if let Some(listener) = listener {
+            let state = ApiState::new(jobs.clone(), egress).beside_worker(move || vitals.stalled());
+            api::serve_health(listener, state, shutdown.clone()).await;
+        }
+    };
+    let work = async {
+        let outcome = worker::run(jobs.clone(), pipeline.into(), worker, shutdown.clone()).await;
+        shutdown.cancel();
+        outcome.context("the worker stopped")
+    };
+    tokio::join!(health, work).1
 }

@@ -69,6 +69,12 @@ impl Cluster {
         self.world.start("worker", &self.variables, "Working").await.0
     }
 
+    /// `tinygen worker` that answers health checks at this address.
+    pub(crate) async fn worker_at(&self, listen: &str) -> Process {
+        let variables = [&self.variables[..], &[("TINYGEN_WORKER_LISTEN", listen.to_owned())]].concat();
+        self.world.start("worker", &variables, "Working").await.0
+    }
+
     /// `tinygen worker`, while the database is away.
     pub(crate) async fn waiting_worker(&self) -> Process {
         self.world.start("worker", &self.variables, "The database does not answer; trying again").await.0

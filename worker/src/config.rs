@@ -5,6 +5,8 @@ use std::time::Duration;
 use jobs::WorkerId;
 use uuid::Uuid;
 
+use crate::vitals::Vitals;
+
 /// How a worker works. How long a lease lasts and how often a job is tried is the store's [`Policy`](jobs::Policy).
 #[derive(Debug, Clone)]
 pub struct WorkerConfig {
@@ -24,6 +26,8 @@ pub struct WorkerConfig {
     pub first_backoff: Duration,
     /// Largest upper bound of the wait before an attempt.
     pub max_backoff: Duration,
+    /// Where the worker leaves its signs of life.
+    pub vitals: Vitals,
 }
 
 impl Default for WorkerConfig {
@@ -37,6 +41,7 @@ impl Default for WorkerConfig {
             sweep: Duration::from_secs(3),
             first_backoff: Duration::from_secs(5),
             max_backoff: Duration::from_mins(1),
+            vitals: Vitals::default(),
         }
     }
 }

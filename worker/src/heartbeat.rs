@@ -15,6 +15,9 @@ use tracing::warn;
 
 use crate::config::WorkerConfig;
 
+/// How often the thread leaves a sign of life.
+const TURN: Duration = Duration::from_secs(1);
+
 /// Why a job must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -48,6 +51,14 @@ impl Heart {
             let _served_by = runtime.enter();
             jobs.on_own_connection()
         };
+        let vitals = config.vitals.clone();
+        runtime.spawn(async move {
+            let mut ticks = interval_at(Instant::now(), TURN);
+            loop {
+                ticks.tick().await;
+                vitals.heart_turns();
+            }
+        });
         let rhythm = Rhythm { heartbeat: config.heartbeat, check: config.check, lease: jobs.policy().lease };
         Ok(Self { runtime: Some(runtime), jobs, rhythm })
     }

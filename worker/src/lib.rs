@@ -11,6 +11,7 @@ mod patience;
 mod queue;
 mod retry;
 mod sweep;
+mod vitals;
 mod work;
 
 use std::io;
@@ -32,6 +33,7 @@ use crate::heartbeat::Heart;
 
 pub use config::WorkerConfig;
 pub use sweep::sweep;
+pub use vitals::Vitals;
 pub use work::{Work, WorkError};
 
 /// Why a worker stopped though nobody asked it to.

@@ -40,7 +40,10 @@ impl Queue {
     async fn next(&self) -> Option<ClaimedJob> {
         // Only the waiting is cut short, never a claim: a claim that is dropped half-way may have been made.
         while !self.shutdown.is_cancelled() {
-            let pause = match self.jobs.claim(&self.config.id).await {
+            self.config.vitals.claim_begins();
+            let claim = self.jobs.claim(&self.config.id).await;
+            self.config.vitals.claim_is_over();
+            let pause = match claim {
                 Ok(Some(job)) => return Some(job),
                 Ok(None) => self.shutdown.run_until_cancelled(self.jobs.wait(self.config.idle)).await,
                 Err(error) => {

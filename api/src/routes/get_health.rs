@@ -1,11 +1,11 @@
 //! `GET /healthz` and `GET /readyz`: whether the process lives, and whether it can do its work.
 
+use std::error::Error;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use domain::JobId;
 use jobs::Jobs;
 use serde::Serialize;
 use tokio::time::timeout;
@@ -18,43 +18,66 @@ const PING_TIMEOUT: Duration = Duration::from_secs(2);
 /// What a probe reads.
 #[derive(Debug, Serialize)]
 pub(crate) struct Health {
+    /// `ok`, `unavailable` or `stalled`.
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     checks: Option<Checks>,
 }
 
-/// What the server needs.
+/// What the process needs.
 #[derive(Debug, Serialize)]
 struct Checks {
+    /// The database: `ok`, `failed`, or `outdated` when its tables are older than this program.
     store: &'static str,
+    /// Redis, when it is used: `ok`, or `degraded` when it does not answer. Jobs then start within seconds, not at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<&'static str>,
+    /// The worker of this process, when it has one: `ok`, or what stands still in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<&'static str>,
 }
 
-/// Answers as long as the process turns; does no I/O.
-pub(crate) async fn get_liveness() -> Json<Health> {
-    Json(Health { status: "ok", checks: None })
+/// Answers 200 as long as the process turns, and its worker if it has one; else 503: it needs a restart. Does no I/O.
+pub(crate) async fn get_liveness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
+    match stalled(&state) {
+        None => (StatusCode::OK, Json(Health { status: "ok", checks: None })),
+        Some(part) => {
+            tracing::error!(part, "The worker has stood still for 30 s; it needs a restart");
+            (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "stalled", checks: None }))
+        }
+    }
 }
 
-/// Answers 200 when the store does, else 503.
+/// Answers 200 when the store is there and up to date, and the worker turns if there is one, else 503.
 pub(crate) async fn get_readiness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
-    if is_store_ready(&state.jobs).await {
-        (StatusCode::OK, Json(Health { status: "ok", checks: Some(Checks { store: "ok" }) }))
+    let (store, redis) = tokio::join!(look_at_store(&state.jobs), state.jobs.redis_answers());
+    let checks = Checks {
+        store,
+        redis: redis.map(|answers| if answers { "ok" } else { "degraded" }),
+        worker: state.stalled.as_ref().map(|stalled| stalled().unwrap_or("ok")),
+    };
+    if store == "ok" && stalled(&state).is_none() {
+        (StatusCode::OK, Json(Health { status: "ok", checks: Some(checks) }))
     } else {
-        let checks = Checks { store: "failed" };
         (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unavailable", checks: Some(checks) }))
     }
 }
 
-/// Looks up a job that cannot exist: that takes a connection, the database and its tables, and moves no data.
-async fn is_store_ready(jobs: &Jobs) -> bool {
-    match timeout(PING_TIMEOUT, jobs.get(JobId::new())).await {
-        Ok(Ok(_)) => true,
+fn stalled(state: &ApiState) -> Option<&'static str> {
+    state.stalled.as_ref().and_then(|stalled| stalled())
+}
+
+async fn look_at_store(jobs: &Jobs) -> &'static str {
+    match timeout(PING_TIMEOUT, jobs.is_migrated()).await {
+        Ok(Ok(true)) => "ok",
+        Ok(Ok(false)) => "outdated",
         Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "The job store does not answer");
-            false
+            tracing::warn!(error = &error as &dyn Error, "The job store does not answer");
+            "failed"
         }
         Err(_) => {
             tracing::warn!("The job store did not answer within {} s", PING_TIMEOUT.as_secs());
-            false
+            "failed"
         }
     }
 }

@@ -13,9 +13,9 @@ async fn a_server_with_its_store_is_alive_and_ready() {
 }
 
 #[tokio::test]
-async fn a_server_without_its_store_is_alive_but_not_ready() {
+async fn a_server_before_its_migrations_is_alive_but_not_ready() {
     let server = Server::start_without_tables().await;
     assert_eq!(server.get("/healthz").await.status, 200);
     let ready = server.get("/readyz").await;
-    assert_eq!((ready.status, ready.json()), (503, json!({"status": "unavailable", "checks": {"store": "failed"}})));
+    assert_eq!((ready.status, ready.json()), (503, json!({"status": "unavailable", "checks": {"store": "outdated"}})));
 }

@@ -15,6 +15,8 @@ use redis::{AsyncConnectionConfig, Client, RedisError, RedisResult};
 use tokio::time::{error::Elapsed, sleep, timeout};
 use tracing::{info, warn};
 
+use super::local::LocalBell;
+
 /// The list. It holds ids of jobs, for people who look; nobody reads them.
 const LIST: &str = "tinygen:bell";
 /// Rings that are kept when nobody hears them, the newest: the list stays within some 50 kB.
@@ -27,6 +29,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a wait lasts at least, and at most, when Redis is away: workers then look for jobs at this pace.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+/// Longest that a look at Redis may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
 /// Redis takes a wait of 0 seconds for an endless one.
 const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
@@ -39,6 +43,8 @@ struct Inner {
     ringing: Mutex<Option<MultiplexedConnection>>,
     /// For waiting, while nobody waits: a command that blocks keeps a connection to itself.
     waiting: Mutex<Vec<MultiplexedConnection>>,
+    /// Rung in place of a Redis that is away: the sweep of each process then still calls its own workers.
+    nearby: LocalBell,
     /// Only for the log, which tells of changes.
     is_away: AtomicBool,
 }
@@ -46,8 +52,13 @@ struct Inner {
 impl RedisBell {
     pub(super) fn new(url: &str) -> RedisResult<Self> {
         let client = Client::open(url)?;
-        let (ringing, waiting) = (Mutex::default(), Mutex::default());
-        Ok(Self(Arc::new(Inner { client, ringing, waiting, is_away: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner {
+            client,
+            ringing: Mutex::default(),
+            waiting: Mutex::default(),
+            nearby: LocalBell::default(),
+            is_away: AtomicBool::new(false),
+        })))
     }
 
     pub(super) async fn ring(&self, jobs: &[JobId]) {
@@ -58,23 +69,39 @@ impl RedisBell {
         self.note(outcome.as_ref().err());
         if outcome.is_err() {
             *lock(&self.0.ringing) = None;
+            self.0.nearby.ring(jobs);
         }
     }
 
     pub(super) async fn wait(&self, idle: Duration) {
-        let outcome = flatten(timeout(idle + GRACE, self.pop(idle)).await);
+        let outcome = tokio::select! {
+            outcome = timeout(idle + GRACE, self.pop(idle)) => flatten(outcome),
+            () = self.0.nearby.wait(idle + 2 * GRACE) => return,
+        };
         self.note(outcome.as_ref().err());
         if outcome.is_err() {
             sleep(PAUSE_AFTER_ERROR.min(idle)).await;
         }
     }
 
-    async fn push(&self, jobs: &[JobId]) -> RedisResult<()> {
-        let open = lock(&self.0.ringing).clone();
-        let mut connection = match open {
-            Some(connection) => connection,
-            None => self.connect().await?,
+    /// Whether Redis answers.
+    pub(super) async fn answers(&self) -> bool {
+        let ping = async {
+            let mut connection = self.connection().await?;
+            let () = redis::cmd("PING").query_async(&mut connection).await?;
+            *lock(&self.0.ringing) = Some(connection);
+            Ok(())
         };
+        let outcome = flatten(timeout(PING_TIMEOUT, ping).await);
+        self.note(outcome.as_ref().err());
+        if outcome.is_err() {
+            *lock(&self.0.ringing) = None;
+        }
+        outcome.is_ok()
+    }
+
+    async fn push(&self, jobs: &[JobId]) -> RedisResult<()> {
+        let mut connection = self.connection().await?;
         let ids: Vec<String> = jobs.iter().map(ToString::to_string).collect();
         let mut pipeline = redis::pipe();
         pipeline.cmd("RPUSH").arg(LIST).arg(ids).ignore();
@@ -82,6 +109,14 @@ impl RedisBell {
         let () = pipeline.query_async(&mut connection).await?;
         *lock(&self.0.ringing) = Some(connection);
         Ok(())
+    }
+
+    async fn connection(&self) -> RedisResult<MultiplexedConnection> {
+        let open = lock(&self.0.ringing).clone();
+        match open {
+            Some(connection) => Ok(connection),
+            None => self.connect().await,
+        }
     }
 
     /// The connection comes back only from a wait that ended well; one that is cut short drops it.

@@ -161,6 +161,24 @@ async fn nobody_is_delayed(pair: &Pair) {
 }
 
 #[tokio::test]
+async fn while_redis_hangs_a_worker_hears_the_sweep_of_its_own_process() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let jobs = Jobs::open(&format!("sqlite:{}", folder.path().join("jobs.db").display())).await.unwrap();
+    jobs.migrate().await.unwrap();
+    jobs.submit(spec()).await.unwrap();
+    let jobs = jobs.with_redis(&url).unwrap();
+    let waiting = tokio::spawn({
+        let jobs = jobs.clone();
+        async move { jobs.wait(LONG).await }
+    });
+    jobs.sweep().await.unwrap();
+    timeout(PATIENCE, waiting).await.expect("the sweep calls it").unwrap();
+    assert_eq!(jobs.redis_answers().await, Some(false));
+}
+
+#[tokio::test]
 async fn an_address_that_is_none_is_refused_without_showing_it() {
     let folder = tempfile::tempdir().unwrap();
     for url in ["", "http://user:secret@host", "redis://user:secret@host:port"] {

@@ -4,6 +4,7 @@
 mod bell;
 mod conformance;
 mod database;
+mod drift;
 mod migrations;
 mod redis_server;
 mod sample;

@@ -34,6 +34,7 @@ fn every_command_exists() {
             ("command: [worker]", "command: [work]", "worker: there is no `tinygen work`"),
             ("    command: [api]\n", "", "api: there is no"),
             ("[CMD, tinygen, health]", "[CMD, tinygen, healthy]", "api: there is no `tinygen healthy`"),
+            ("health, worker]", "health, runner]", "worker: there is no `tinygen health runner`"),
         ],
     );
 }

@@ -246,6 +246,7 @@ fn what_must_be_ready_first_is_waited_for() {
                 // Without `-e` an error is an answer like any other.
                 "redis" => test == ["CMD", "redis-cli", "-e", "ping"],
                 "api" => test == ["CMD", "tinygen", "health"],
+                "worker" => test == ["CMD", "tinygen", "health", "worker"] && answers_itself_alone(service),
                 _ => service["healthcheck"].is_null(),
             }
         }));
@@ -270,9 +271,16 @@ fn what_must_be_ready_first_is_waited_for() {
             ("--host=127.0.0.1, ", "", "postgres: healthcheck"),
             ("[CMD, redis-cli, -e, ping]", "[CMD, \"true\"]", "redis: healthcheck"),
             ("[CMD, tinygen, health]", "[CMD-SHELL, \"curl -f localhost:8000/readyz\"]", "api: healthcheck"),
-            ("      timeout: 5s\n", "", "api: healthcheck times"),
+            ("[CMD, tinygen, health, worker]", "[CMD, tinygen, health]", "worker: healthcheck"),
+            ("TINYGEN_WORKER_LISTEN: 127.0.0.1:8001", "TINYGEN_WORKER_LISTEN: 0.0.0.0:8001", "worker: healthcheck"),
+            ("      timeout: 5s\n", "", "worker: healthcheck times"),
         ],
     );
+}
+
+/// A worker needs no other listener than the one for its health check.
+fn answers_itself_alone(worker: &Value) -> bool {
+    worker["environment"]["TINYGEN_WORKER_LISTEN"].as_str().is_some_and(|listen| listen.starts_with("127.0.0.1:"))
 }
 
 #[test]
