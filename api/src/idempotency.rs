@@ -24,7 +24,8 @@ pub(crate) fn of(headers: &HeaderMap, body: &Value) -> Result<Option<Idempotency
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().ok().and_then(read_key).filter(|_| values.next().is_none());
     let key = key.ok_or_else(|| {
-        let rule = format!("must be given once, with 1 to {MAX_KEY_CHARACTERS} visible ASCII characters, bare or quoted");
+        let rule =
+            format!("must be given once, with 1 to {MAX_KEY_CHARACTERS} visible ASCII characters, bare or quoted");
         ApiError::InvalidHeader(FieldError::in_header("Idempotency-Key", rule))
     })?;
     let mut canonical = String::new();

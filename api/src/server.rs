@@ -34,10 +34,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Serves the API until `shutdown` is cancelled, then answers at once who waits for a job, and lets the other requests that
 /// are under way finish, for at most 10 s.
 pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
-<<<<<<< HEAD
-    let app = router(ApiState { closing: shutdown.clone(), ..state });
-=======
-    serve_routes(listener, router(state), shutdown).await;
+    serve_routes(listener, router(ApiState { closing: shutdown.clone(), ..state }), shutdown).await;
 }
 
 /// Like [`serve`], for `/healthz` and `/readyz` alone.
@@ -46,7 +43,6 @@ pub async fn serve_health(listener: TcpListener, state: ApiState, shutdown: Canc
 }
 
 async fn serve_routes(listener: TcpListener, app: Router, shutdown: CancellationToken) {
->>>>>>> main
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));

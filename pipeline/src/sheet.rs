@@ -98,8 +98,7 @@ impl Sheet {
     pub fn build(snapshot: &Snapshot, limits: &SheetLimits, calibration: &Calibration) -> Result<Self, ReadError> {
         let tree = snapshot.tree();
         let rows = inventory::read(snapshot, limits, &document::short_boundary(tree))?;
-        let document::Document { text, boundary, estimated } =
-            document::render(tree, &rows, Unlisted::of(snapshot));
+        let document::Document { text, boundary, estimated } = document::render(tree, &rows, Unlisted::of(snapshot));
         Ok(Self {
             text,
             boundary,

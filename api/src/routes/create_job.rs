@@ -93,8 +93,8 @@ pub(crate) async fn create_job(
     JsonBody(body): JsonBody<Value>,
 ) -> Result<Response, ApiError> {
     let idempotency = idempotency::of(&headers, &body)?;
-    let request: CreateJob = serde_json::from_value(body)
-        .map_err(|error| ApiError::Invalid(vec![FieldError::new("", error)]))?;
+    let request: CreateJob =
+        serde_json::from_value(body).map_err(|error| ApiError::Invalid(vec![FieldError::new("", error)]))?;
     let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
     let new = NewJob { owner: caller.owner().map(str::to_owned), ..NewJob::from(spec) };
     let (job, is_replayed) = match idempotency {
@@ -241,7 +241,8 @@ fn read_count(count: u64, max: u32) -> Result<u32, String> {
 
 fn read_patterns(mistakes: &mut Mistakes, at: &str, field: Field<Vec<Field<String>>>) -> Vec<PathPattern> {
     let max = MAX_PATH_PATTERNS;
-    let is_short = |list: Vec<_>| if list.len() <= max { Ok(list) } else { Err(format!("has more than {max} patterns")) };
+    let is_short =
+        |list: Vec<_>| if list.len() <= max { Ok(list) } else { Err(format!("has more than {max} patterns")) };
     let items = mistakes.optional(at, field, is_short).unwrap_or_default();
     let read = |(index, item): (usize, Field<String>)| {
         let at = format!("{at}/{index}");
@@ -251,12 +252,10 @@ fn read_patterns(mistakes: &mut Mistakes, at: &str, field: Field<Vec<Field<Strin
     items.into_iter().enumerate().filter_map(read).collect()
 }
 
-fn read_metadata(
-    mistakes: &mut Mistakes,
-    field: Field<BTreeMap<String, Field<String>>>,
-) -> BTreeMap<String, String> {
+fn read_metadata(mistakes: &mut Mistakes, field: Field<BTreeMap<String, Field<String>>>) -> BTreeMap<String, String> {
     let max = MAX_METADATA_PAIRS;
-    let is_small = |map: BTreeMap<_, _>| if map.len() <= max { Ok(map) } else { Err(format!("has more than {max} pairs")) };
+    let is_small =
+        |map: BTreeMap<_, _>| if map.len() <= max { Ok(map) } else { Err(format!("has more than {max} pairs")) };
     let pairs = mistakes.optional("/metadata", field, is_small).unwrap_or_default();
     let read = |(name, value): (String, Field<String>)| {
         let at = pointer_to("/metadata", &name);

@@ -45,11 +45,7 @@ pub(crate) async fn get_diff(
 }
 
 /// The diff of a job that has ended; its tag is the digest of its bytes.
-pub(crate) async fn diff_of(
-    state: &ApiState,
-    job: &Job,
-    request_headers: &HeaderMap,
-) -> Result<Response, ApiError> {
+pub(crate) async fn diff_of(state: &ApiState, job: &Job, request_headers: &HeaderMap) -> Result<Response, ApiError> {
     let Some(result) = &job.result else { return Err(ApiError::no_diff(job)) };
     let etag = format!("\"{}\"", result.receipt.patch_sha256);
     let headers = [

@@ -40,8 +40,7 @@ pub(crate) async fn get_job(
     }
     let etag = etag(&job);
     let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
-    let headers =
-        (AppendHeaders(wait.map(Wait::applied)), AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);
+    let headers = (AppendHeaders(wait.map(Wait::applied)), AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);
     if is_known(&request_headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }

@@ -55,8 +55,7 @@ pub fn error_table() -> String {
     }
     table.push_str("\n| `status` | `code` of a job's `error` | tried again | meaning |\n|---|---|---|---|\n");
     for failure in FailureCode::ALL {
-        let (status, retried) =
-            (problem::status(*failure).as_u16(), if failure.is_retryable() { "yes" } else { "no" });
+        let (status, retried) = (problem::status(*failure).as_u16(), if failure.is_retryable() { "yes" } else { "no" });
         writeln!(table, "| {status} | `{failure}` | {retried} | {} |", failure.meaning())
             .expect("a String takes every write");
     }

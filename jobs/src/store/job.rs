@@ -49,12 +49,7 @@ impl Store {
     }
 
     /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
-    pub(crate) async fn get(
-        &self,
-        owner: Option<&str>,
-        id: JobId,
-        policy: &Policy,
-    ) -> Result<Option<Job>, StoreError> {
+    pub(crate) async fn get(&self, owner: Option<&str>, id: JobId, policy: &Policy) -> Result<Option<Job>, StoreError> {
         let row: Option<JobRow> = on!(&self.read, pool => {
             sqlx::query_as(concat!(
                 "SELECT ",

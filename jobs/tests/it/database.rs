@@ -37,10 +37,9 @@ impl Database {
     /// Everything that stands in any table, as bytes one after the other; of SQLite, the files themselves.
     pub(crate) async fn raw_bytes(&self) -> Vec<u8> {
         match self.url.strip_prefix("sqlite:") {
-            Some(file) => ["", "-wal"]
-                .iter()
-                .flat_map(|end| std::fs::read(format!("{file}{end}")).unwrap_or_default())
-                .collect(),
+            Some(file) => {
+                ["", "-wal"].iter().flat_map(|end| std::fs::read(format!("{file}{end}")).unwrap_or_default()).collect()
+            }
             None => raw_tables(&self.url).await,
         }
     }
@@ -100,10 +99,8 @@ async fn raw_tables(url: &str) -> Vec<u8> {
         let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
         rows.iter().for_each(|row| bytes.extend_from_slice(row.as_bytes()));
     }
-    let diffs: Vec<Vec<u8>> = sqlx::query_scalar("SELECT diff FROM jobs WHERE diff IS NOT NULL")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
+    let diffs: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT diff FROM jobs WHERE diff IS NOT NULL").fetch_all(&mut connection).await.unwrap();
     diffs.into_iter().for_each(|diff| bytes.extend(diff));
     bytes
 }
