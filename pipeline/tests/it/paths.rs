@@ -64,7 +64,7 @@ async fn what_is_outside_cannot_be_changed() {
         ("Edit", json!({"file_path": "plans.md", "old_string": "SECRET", "new_string": "", "replace_all": false})),
         ("Write", json!({"file_path": "docs/plans.md", "content": "x\n", "executable": false})),
         ("Write", json!({"file_path": "docs/new.md", "content": "x\n", "executable": false})),
-        ("Write", json!({"file_path": "Docs.py/x.md", "content": "x\n", "executable": false})),
+        ("Write", json!({"file_path": "Docs/x.md", "content": "x\n", "executable": false})),
         ("Delete", json!({"file_path": "docs/plans.md"})),
         ("Move", json!({"from_path": "docs/plans.md", "to_path": "plans.py"})),
         ("Move", json!({"from_path": "main.py", "to_path": "docs/main.py"})),
