@@ -72,6 +72,10 @@ impl PathPattern {
         &self.0
     }
 
+    fn matchers(&self) -> Vec<GlobMatcher> {
+        self.compile().expect("it compiled when it was parsed")
+    }
+
     /// A matcher for the path itself, unless only folders are meant, and one for everything below it.
     fn compile(&self) -> Result<Vec<GlobMatcher>, globset::Error> {
         let text = self.0.trim_start_matches("./");
@@ -111,10 +115,8 @@ pub struct PathFilter {
 impl PathFilter {
     /// What matches one of `paths`, or everything when there are none, less what matches one of `exclude_paths`.
     pub fn new(paths: &[PathPattern], exclude_paths: &[PathPattern]) -> Self {
-        let compile = |patterns: &[PathPattern]| {
-            patterns.iter().flat_map(|pattern| pattern.compile().expect("compiled when it was parsed")).collect()
-        };
-        Self { paths: compile(paths), exclude_paths: compile(exclude_paths) }
+        let matchers = |patterns: &[PathPattern]| patterns.iter().flat_map(PathPattern::matchers).collect();
+        Self { paths: matchers(paths), exclude_paths: matchers(exclude_paths) }
     }
 
     /// Whether everything is let through.
