@@ -103,8 +103,8 @@ async fn git_applies_what_is_served() {
     let server = Server::start().await;
     let job = work::running(&server.jobs).await;
     server.jobs.succeed(&job.lease, &work::result(Outcome::Changed, &diff)).await.expect("succeed");
-    let served = server.get(&format!("/jobs/{}/diff", job.id)).await.body;
-    self::git(folder.path(), &["apply", "--index"], &served);
+    let applied = server.get(&format!("/jobs/{}/diff", job.id)).await.body;
+    self::git(folder.path(), &["apply", "--index"], &applied);
     assert_eq!(git(&["write-tree"]), tree);
 }
 

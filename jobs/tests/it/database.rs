@@ -94,14 +94,14 @@ async fn raw_tables(url: &str) -> Vec<u8> {
     assert!(tables.len() >= 5, "{tables:?}");
     let mut bytes = Vec::new();
     for table in tables {
-        // Bytes are written in hexadecimal: what can be read in them is put beside.
         let rows = format!("SELECT {table}::text FROM {table}");
         let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
-        rows.iter().for_each(|row| bytes.extend_from_slice(row.as_bytes()));
+        bytes.extend(rows.concat().into_bytes());
     }
     let diffs: Vec<Vec<u8>> =
         sqlx::query_scalar("SELECT diff FROM jobs WHERE diff IS NOT NULL").fetch_all(&mut connection).await.unwrap();
-    diffs.into_iter().for_each(|diff| bytes.extend(diff));
+    // The rows above have these in hexadecimal.
+    bytes.extend(diffs.concat());
     bytes
 }
 
