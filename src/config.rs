@@ -38,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
+    pub(crate) retention_days: u64,
     pub(crate) max_output_tokens: u32,
     pub(crate) max_sheet_tokens: u64,
     pub(crate) max_fetch_bytes: u64,
@@ -167,6 +168,11 @@ impl Config {
         }
     }
 
+    /// How long a job is kept after its end; absent: for ever.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        (self.retention_days > 0).then(|| Duration::from_secs(self.retention_days.saturating_mul(24 * 60 * 60)))
+    }
+
     /// Tokens for private repositories, by host.
     ///
     /// # Errors
@@ -291,6 +297,15 @@ mod tests {
         assert_eq!(nanos("max_usd_per_day = 25", "12.50"), 12_500_000_000);
         let error = format!("{:#}", read("", "cheap").expect_err("no amount"));
         assert!(error.contains("max_usd_per_day") && error.contains("US dollars"), "{error}");
+    }
+
+    #[test]
+    fn jobs_are_kept_for_days_or_for_ever() {
+        let retention = |days: &str| load("", &[("TINYGEN_RETENTION_DAYS", days)]).map(|config| config.retention());
+        assert_eq!(retention("").expect("valid"), Some(Duration::from_hours(30 * 24)));
+        assert_eq!(retention("2").expect("valid"), Some(Duration::from_hours(48)));
+        assert_eq!(retention("0").expect("valid"), None);
+        assert!(retention("-1").is_err());
     }
 
     #[test]

@@ -111,7 +111,8 @@ pub(crate) async fn jobs(config: &Config) -> anyhow::Result<Jobs> {
     }
     let jobs = Jobs::open(&config.database_url()).await.context("cannot open the database")?;
     let max_waiting_jobs = if config.max_waiting_jobs == 0 { u64::MAX } else { config.max_waiting_jobs };
-    let jobs = jobs.with_policy(Policy { max_waiting_jobs, ..Policy::default() });
+    let policy = Policy { max_waiting_jobs, retention: config.retention(), ..Policy::default() };
+    let jobs = jobs.with_policy(policy);
     if config.redis_url.is_empty() {
         return Ok(jobs);
     }

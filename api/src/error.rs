@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{JobStatus, KeyScope};
-use jobs::{QuotaBound, QuotaExceeded, StoreError};
+use domain::{Failure, JobStatus, KeyScope};
+use jobs::{Job, QuotaBound, QuotaExceeded, StoreError};
 
 use crate::auth::KeyProblem;
 use crate::limits::{Standing, quota_name, write_quota};
@@ -67,9 +67,29 @@ pub(crate) enum ApiError {
     /// There is no room for another stream.
     #[error("too many streams of events are open on this server: poll the job, or try again later")]
     TooManyStreams,
+    /// The query asks for what there is not.
+    #[error("{}", list(.0))]
+    InvalidQuery(Vec<FieldError>),
+    /// A header says what it must not.
+    #[error("{0}")]
+    InvalidHeader(FieldError),
+    /// The place in the list is none of ours.
+    #[error("the cursor does not read: take `nextCursor` as it is, or begin without a cursor")]
+    BadCursor,
+    /// The request's name belongs to another request.
+    #[error("the Idempotency-Key was used for another request within the last 24 hours: choose another key")]
+    KeyReused,
+    /// The job was there, but what it was about is deleted.
+    #[error("the job was deleted, or it was older than jobs are kept")]
+    Purged,
     /// The job ended without a diff.
-    #[error("the job {0} without a diff")]
-    NoDiff(JobStatus),
+    #[error("the job {status} without a diff{}", .reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default())]
+    NoDiff {
+        /// How it ended.
+        status: JobStatus,
+        /// Why it failed, if it did.
+        reason: Option<Failure>,
+    },
     /// The job has not ended.
     #[error("the job is still {0}: only a job that has ended can be run again")]
     NotTerminal(JobStatus),
@@ -87,6 +107,11 @@ pub(crate) enum ApiError {
 impl ApiError {
     /// No job has this id, or the text is not an id at all.
     pub(crate) const NO_SUCH_JOB: Self = Self::NotFound("there is no such job");
+
+    /// The job has ended and has no result.
+    pub(crate) fn no_diff(job: &Job) -> Self {
+        Self::NoDiff { status: job.status, reason: job.failure.clone() }
+    }
 
     fn problem(&self) -> Problem {
         let (status, code, title) = match self {
@@ -115,14 +140,22 @@ impl ApiError {
             Self::BadLastEventId(_) => (StatusCode::BAD_REQUEST, "bad_last_event_id", "Bad Last-Event-ID"),
             Self::NotAcceptable(_) => (StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable"),
             Self::TooManyStreams => (StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", "Too many streams"),
-            Self::NoDiff(_) => (StatusCode::CONFLICT, "no_diff", "No diff"),
+            Self::InvalidQuery(_) => (StatusCode::BAD_REQUEST, "invalid_parameter", "Invalid parameter"),
+            Self::InvalidHeader(_) => (StatusCode::BAD_REQUEST, "invalid_header", "Invalid header"),
+            Self::BadCursor => (StatusCode::BAD_REQUEST, "bad_cursor", "Bad cursor"),
+            Self::KeyReused => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key used before")
+            }
+            Self::Purged => (StatusCode::GONE, "purged", "Job deleted"),
+            Self::NoDiff { .. } => (StatusCode::CONFLICT, "no_diff", "No diff"),
             Self::NotTerminal(_) => (StatusCode::CONFLICT, "not_terminal", "Job has not ended"),
             Self::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "Storage unavailable"),
             Self::Damaged(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         };
         let problem = Problem::new(status, code, title, self.to_string());
         match self {
-            Self::Invalid(errors) => problem.with_errors(errors.clone()),
+            Self::Invalid(errors) | Self::InvalidQuery(errors) => problem.with_errors(errors.clone()),
+            Self::InvalidHeader(error) => problem.with_errors(vec![error.clone()]),
             Self::Storage(_) | Self::BodyTimeout(_) | Self::TooManyStreams => problem.with_retry(),
             Self::RateLimited { standing, .. } => problem.with_retry().with_violated(standing.policy.as_str()),
             Self::QuotaExceeded(exceeded) => problem.with_retry().with_violated(quota_name(exceeded.bound)),
@@ -160,6 +193,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::QuotaExceeded(exceeded) => Self::QuotaExceeded(exceeded),
+            StoreError::Purged => Self::Purged,
             StoreError::Unavailable(_) | StoreError::Database(_) => Self::Storage(error),
             _ => Self::Damaged(error),
         }

@@ -2,12 +2,14 @@
 
 mod cancel_job;
 mod create_job;
+mod delete_job;
 mod get_diff;
 mod get_events;
 mod get_health;
 mod get_job;
 mod get_stage;
 mod keys;
+mod list_jobs;
 mod retry_job;
 
 use std::any::Any;
@@ -42,7 +44,8 @@ fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
     vec![
         ("/analyze", post(create_job::create_job)),
         ("/analyze/", post(create_job::create_job)),
-        ("/jobs/{id}", get(get_job::get_job)),
+        ("/jobs", get(list_jobs::list_jobs)),
+        ("/jobs/{id}", get(get_job::get_job).delete(delete_job::delete_job)),
         ("/jobs/{id}/cancel", post(cancel_job::cancel_job)),
         ("/jobs/{id}/retry", post(retry_job::retry_job)),
         ("/jobs/{id}/diff", get(get_diff::get_diff)),

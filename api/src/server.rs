@@ -36,8 +36,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be accepted, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the API until `shutdown` is cancelled, then ends streams of events at once and lets
-/// the other requests that are under way finish, for at most 10 s.
+/// Serves the API until `shutdown` is cancelled, then ends streams of events and answers who waits for a job, at once, and
+/// lets the other requests that are under way finish, for at most 10 s.
 pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
     let write_timeout = state.pace.write_timeout;
     let app = router(ApiState { closing: shutdown.clone(), ..state });

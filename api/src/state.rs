@@ -33,7 +33,7 @@ pub struct ApiState {
     pub(crate) pace: Pace,
     /// Room for streams of events.
     pub(crate) streams: Arc<Semaphore>,
-    /// The server ends: what would go on for ever ends too.
+    /// The server ends: what would go on for long ends too.
     pub(crate) closing: CancellationToken,
 }
 

@@ -1,7 +1,7 @@
 //! How a job stood when it ended.
 
 use chrono::{DateTime, Utc};
-use domain::{Cost, Failure, JobResult, JobStatus, TokenUsage};
+use domain::{Cost, Failure, JobResult, JobStatus, StageKey, TokenUsage};
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Job, StageSummary};
@@ -43,8 +43,19 @@ impl EndedJob {
             usage: self.usage,
             cost: self.cost,
             next_attempt_at: None,
+            // Whatever else changes after the end, or depends on how this server is configured, was no part of it.
+            expires_at: None,
+            last_failure: None,
+            open_stage: open_stage(&self.stages),
+            trace_context: None,
             ..job.clone()
         };
         (then, self.stages)
     }
+}
+
+/// The stage that was begun last and not finished.
+fn open_stage(stages: &[StageSummary]) -> Option<StageKey> {
+    let open = stages.iter().filter(|stage| stage.finished_at.is_none());
+    open.max_by_key(|stage| stage.started_at).map(|stage| stage.key.clone())
 }

@@ -13,6 +13,9 @@ pub enum StoreError {
     /// There would be too many jobs, or they would cost too much: ask for fewer, or later.
     #[error(transparent)]
     QuotaExceeded(QuotaExceeded),
+    /// The job was there, but what it was about has been forgotten, as somebody asked or as it was long ago.
+    #[error("the job has been deleted")]
+    Purged,
     /// The database cannot be reached or is too busy: the same request may well succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
@@ -50,6 +53,7 @@ impl StoreError {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::LeaseLost => "lease_lost",
+            Self::Purged => "purged",
             Self::QuotaExceeded(_) => "quota_exceeded",
             Self::Unavailable(_) => "unavailable",
             Self::Address { .. } | Self::RedisAddress(_) => "address",

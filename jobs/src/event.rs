@@ -73,12 +73,14 @@ event_kinds! {
     JobFailed = "job.failed";
     /// The job ended because somebody asked for it.
     JobCanceled = "job.canceled";
+    /// Everything the job was about was forgotten, its other events too.
+    JobPurged = "job.purged";
 }
 
 impl EventKind {
-    /// Whether the job has ended: nothing can follow but [`Self::JobRetried`].
+    /// Whether the job has ended: nothing can follow but [`Self::JobRetried`] and [`Self::JobPurged`].
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCanceled)
+        matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCanceled | Self::JobPurged)
     }
 }
 

@@ -96,7 +96,7 @@ pub enum Requeued {
 pub struct Policy {
     /// From a claim or a heartbeat to the time at which another worker may take over.
     pub lease: Duration,
-    /// Attempts of a job submitted from now on.
+    /// Attempts of a job submitted from now on that does not say.
     pub max_attempts: u32,
     /// Workers lost on one job until it is given up as poisoned.
     pub max_lost_workers: u32,
@@ -106,6 +106,12 @@ pub struct Policy {
     pub max_postponement: Duration,
     /// Jobs of all owners that may wait for a worker at the same time.
     pub max_waiting_jobs: u64,
+    /// From the end of a job to the time when everything it was about is forgotten; absent: never.
+    pub retention: Option<Duration>,
+    /// From then to the time when its id is forgotten too.
+    pub tombstone: Duration,
+    /// From a job's submission to the time when the name of its request may be given to another one.
+    pub idempotency: Duration,
 }
 
 impl Default for Policy {
@@ -117,6 +123,9 @@ impl Default for Policy {
             ageing: Duration::from_mins(10),
             max_postponement: Duration::from_hours(24),
             max_waiting_jobs: 100_000,
+            retention: Some(Duration::from_hours(30 * 24)),
+            tombstone: Duration::from_hours(90 * 24),
+            idempotency: Duration::from_hours(24),
         }
     }
 }

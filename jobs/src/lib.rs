@@ -30,7 +30,10 @@ pub use changes::{News, Watch};
 pub use ended::EndedJob;
 pub use error::StoreError;
 pub use event::{EventKind, JobEvent, MAX_EVENTS, UnknownEventKind};
-pub use job::{Cancellation, Job, NewJob, Retrial, Retry, StageSummary, Swept};
+pub use job::{
+    AttemptFailure, Cancellation, Idempotency, Job, JobPage, JobPlace, JobQuery, NewJob, Purge, Retrial, Retry,
+    StageSummary, Submission, Swept,
+};
 pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 pub use live::{LiveEvent, LiveNews};
@@ -120,14 +123,49 @@ impl Jobs {
         Ok(job)
     }
 
+    /// Accepts a job under a name of its client's: the second time, also at the same moment in another process, it is the
+    /// job that the first time made. A name is kept for a day.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when that job has been forgotten.
+    pub async fn submit_once(
+        &self,
+        job: impl Into<NewJob>,
+        idempotency: &Idempotency,
+    ) -> Result<Submission, StoreError> {
+        let id = JobId::new();
+        let submission = self.store.submit_once(id, job.into(), idempotency, &self.policy);
+        let submission = self.store.traced("submit", id, submission).await?;
+        if let Submission::Accepted(_) = submission {
+            self.ring(id).await;
+        }
+        Ok(submission)
+    }
+
     /// The job as it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when it has been forgotten.
     pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.get_of(None, id).await
     }
 
     /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when it has been forgotten.
     pub async fn get_of(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.store.traced("get", id, self.store.get(owner, id)).await
+        self.store.traced("get", id, self.store.get(owner, id, &self.policy)).await
+    }
+
+    /// The number of the job's last event: cheaper than the job. `None` when there is no such job.
+    pub async fn version(&self, id: JobId) -> Result<Option<u64>, StoreError> {
+        self.store.version(id).await
+    }
+
+    /// The jobs that fit, newest first, a page at a time.
+    pub async fn list(&self, query: &JobQuery) -> Result<JobPage, StoreError> {
+        self.store.list(query, &self.policy).await
     }
 
     /// The job's stages, in the order in which they began.
@@ -165,6 +203,12 @@ impl Jobs {
     /// Ends a waiting job, or asks the worker of a running one to stop. Asking twice is the same as asking once.
     pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
         self.change("cancel", id, self.store.cancel(id)).await
+    }
+
+    /// Forgets everything that this owner's job was about, now and for good; its id and its costs stay. A job that has not
+    /// ended is canceled by it, and its worker loses its lease. Asking twice is the same as asking once.
+    pub async fn purge(&self, owner: Option<&str>, id: JobId) -> Result<Purge, StoreError> {
+        self.change("purge", id, self.store.purge(owner, id)).await
     }
 
     /// Runs a finished job again, with all its attempts: from the stage [`Retry::from`], whose output is forgotten together with
@@ -333,12 +377,14 @@ impl Jobs {
         self.changes.tell_live(id, live);
     }
 
-    /// Rings for what waits and ends what no worker may have any more. Any process may do so at any time.
+    /// Rings for what waits, ends what no worker may have any more, and forgets what is old. Any process may do so at any
+    /// time.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let swept = self.store.sweep(&self.policy).await?;
         swept.ended.iter().for_each(|id| self.changes.tell_change(*id));
         self.bell.ring(&swept.due).await;
-        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
+        let purged = self.store.forget_old(&self.policy).await?;
+        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled, purged })
     }
 
     /// Makes a change to a job, and tells those who watch it.

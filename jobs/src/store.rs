@@ -14,9 +14,12 @@ mod event;
 mod expire;
 mod finish;
 mod heartbeat;
+mod idempotency;
 mod job;
 mod key;
+mod list;
 mod migrate;
+mod purge;
 mod quota;
 mod retry;
 mod rows;
@@ -235,7 +238,9 @@ async fn commit(tx: Tx) -> Result<(), StoreError> {
 /// With WAL alone the last commits may be lost with the power. "Accepted" means on the disk: FULL syncs the log at each
 /// commit, and so does Postgres by default.
 fn with_durability(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.create_if_missing(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE).foreign_keys(true)
+    let options = options.create_if_missing(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE);
+    // What is deleted is overwritten with zeros: who asks for a job to be forgotten means the file, too.
+    options.foreign_keys(true).pragma("secure_delete", "ON")
 }
 
 /// A count for a BIGINT column. What is beyond 2^63 is not a count of anything we store.
@@ -251,6 +256,12 @@ fn to_count(bigint: i64) -> u64 {
 /// A small count from a BIGINT column.
 fn to_small_count(bigint: i64) -> u32 {
     u32::try_from(bigint).unwrap_or(if bigint < 0 { 0 } else { u32::MAX })
+}
+
+/// The time at which what ends now had begun `age` ago.
+fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
+    let age = chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX);
+    now.checked_sub_signed(age).unwrap_or(DateTime::UNIX_EPOCH).trunc_subsecs(6)
 }
 
 /// A length of time as the databases' times take it.

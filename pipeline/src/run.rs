@@ -54,6 +54,7 @@ impl Run {
 
         let fetch = fetch(&shared, spec, journal.as_ref(), &progress);
         let snapshot = in_stage_span(StageKind::Snapshot, fetch).await?;
+        let snapshot = limit(snapshot, spec)?;
         Ok(Self { shared, spec: spec.clone(), journal, progress, model, snapshot: Arc::new(snapshot) })
     }
 
@@ -158,6 +159,22 @@ async fn in_stage_span<T>(
         span.record("otel.status_code", "ERROR");
     }
     outcome
+}
+
+/// The snapshot as the job may see it. A job that may see nothing of a repository with files is a mistake, and not worth a
+/// question to the model.
+fn limit(snapshot: Snapshot, spec: &JobSpec) -> Result<Snapshot, PipelineError> {
+    let filter = spec.path_filter();
+    if filter.is_open() {
+        return Ok(snapshot);
+    }
+    let snapshot = snapshot.limited_to(filter);
+    let hidden = snapshot.hidden().len();
+    if snapshot.entries().is_empty() && hidden > 0 {
+        return Err(PipelineError::NoMatchingPaths { files: hidden });
+    }
+    info!(files = snapshot.entries().len(), hidden, "Limited the job to its paths");
+    Ok(snapshot)
 }
 
 async fn load<T: DeserializeOwned>(journal: &dyn Journal, key: &StageKey) -> Result<Option<T>, PipelineError> {

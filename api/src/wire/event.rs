@@ -81,9 +81,7 @@ impl EventBody {
     pub fn new(job: &Job, event: &JobEvent) -> Result<Self, StoreError> {
         let stored = Stored::deserialize(&event.data)
             .map_err(|source| StoreError::Damaged { what: "event", source: source.into() })?;
-        let problem = |failure: Failure| {
-            Problem::from_failure(&failure, format!("/jobs/{}", job.id), stored.attempt.unwrap_or_default())
-        };
+        let problem = |failure: Failure| Problem::of_attempt(job.id, &failure, stored.attempt.unwrap_or_default());
         Ok(Self {
             kind: event.kind.as_str(),
             job_id: job.id,

@@ -1,7 +1,9 @@
 //! A job as the API shows it.
 
+use std::collections::BTreeMap;
+
 use chrono::Utc;
-use domain::{Effort, JobId, JobStatus, Priority};
+use domain::{Effort, JobId, JobStatus, PathPattern, Priority};
 use jobs::{Job, StageSummary};
 use serde::Serialize;
 
@@ -25,6 +27,8 @@ pub struct JobReceipt {
     pub repo_url: String,
     /// What was asked.
     pub prompt: String,
+    /// What the client put on it.
+    pub metadata: BTreeMap<String, String>,
     /// When the job was accepted.
     pub created_at: Timestamp,
     /// The trace of the request, as 32 hexadecimal digits; absent while traces are off.
@@ -83,11 +87,18 @@ pub struct JobBody {
     pub priority: Priority,
     /// How long workers may work on it, over all its attempts.
     pub timeout_seconds: u32,
-    /// What was done so far, in order.
-    pub stages: Vec<StageBody>,
+    /// The files that may be shown and changed; all of them when empty.
+    pub paths: Vec<PathPattern>,
+    /// The files among them that may not.
+    pub exclude_paths: Vec<PathPattern>,
+    /// What the client put on it.
+    pub metadata: BTreeMap<String, String>,
+    /// What was done so far, in order; absent in a list of jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<StageBody>>,
     /// What came out; only of a job that succeeded.
     pub result: Option<ResultBody>,
-    /// Why it failed; only of a job that failed for good.
+    /// Why it failed, or, while it waits for its next attempt, why the last one did.
     pub error: Option<Problem>,
     /// What all calls to the model used and cost so far.
     pub usage: UsageBody,
@@ -101,6 +112,8 @@ pub struct JobBody {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// When everything it was about will be deleted; absent until it has ended, and where nothing is.
+    pub expires_at: Option<Timestamp>,
     /// The trace of the request that asked for it, or last for another run, as 32 hexadecimal digits; absent while traces
     /// are off.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,6 +130,7 @@ impl JobReceipt {
             status: job.status,
             repo_url: job.spec.repo_url.to_string(),
             prompt: job.spec.prompt.clone(),
+            metadata: job.spec.metadata.clone(),
             created_at: job.created_at.into(),
             trace_id: trace_id(job),
             links: JobLinks::new(job.id),
@@ -141,9 +155,13 @@ impl JobLinks {
 impl JobBody {
     /// A job with its stages and, if it succeeded, its result.
     pub fn new(job: &Job, stages: &[StageSummary], result: Option<ResultBody>) -> Self {
-        let links = JobLinks::new(job.id);
+        let stages = stages.iter().map(|stage| StageBody::new(job, stage)).collect();
+        Self { stages: Some(stages), result, ..Self::in_list(job) }
+    }
+
+    /// A job without its stages and without its diff.
+    pub fn in_list(job: &Job) -> Self {
         let spec = &job.spec;
-        let error = job.failure.as_ref().map(|failure| Problem::from_failure(failure, links.own.clone(), job.attempt));
         Self {
             id: job.id,
             status: job.status,
@@ -159,17 +177,21 @@ impl JobBody {
             max_cost_usd: spec.max_cost.map(domain::Cost::as_usd),
             priority: spec.priority,
             timeout_seconds: spec.timeout_seconds,
-            stages: stages.iter().map(|stage| StageBody::new(job, stage)).collect(),
-            result,
-            error,
+            paths: spec.paths.clone(),
+            exclude_paths: spec.exclude_paths.clone(),
+            metadata: spec.metadata.clone(),
+            stages: None,
+            result: job.result.as_ref().map(ResultBody::without_diff),
+            error: Problem::of_job(job),
             usage: UsageBody::new(job.usage, job.cost),
             next_attempt_at: job.next_attempt_at.map(Timestamp),
             cancel_requested_at: job.cancel_requested_at.map(Timestamp),
             created_at: job.created_at.into(),
             started_at: job.started_at.map(Timestamp),
             finished_at: job.finished_at.map(Timestamp),
+            expires_at: job.expires_at.map(Timestamp),
             trace_id: trace_id(job),
-            links,
+            links: JobLinks::new(job.id),
         }
     }
 }

@@ -13,6 +13,8 @@ mod create_job;
     reason = "the tests of the store use more of it"
 )]
 mod database;
+mod delete_job;
+mod error_codes;
 mod event_cuts;
 mod event_load;
 mod every_route;
@@ -21,8 +23,10 @@ mod get_events;
 mod get_job;
 mod get_stage;
 mod health;
+mod idempotency;
 mod keys;
 mod limits;
+mod list_jobs;
 mod problems;
 #[path = "../../../jobs/tests/it/redis_server.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]
@@ -30,4 +34,5 @@ mod redis_server;
 mod retry_job;
 mod server;
 mod sse;
+mod waiting;
 mod work;

@@ -46,10 +46,11 @@ impl Store {
     }
 
     async fn why_not_canceled(&self, id: JobId) -> Result<Cancellation, StoreError> {
-        let Some(job) = self.get(None, id).await? else { return Ok(Cancellation::NotFound) };
-        if job.status.is_terminal() {
-            return Ok(Cancellation::AlreadyOver(job.status));
-        }
-        Ok(Cancellation::Requested)
+        let status: Option<String> = on!(&self.read, pool => {
+            sqlx::query_scalar("SELECT status FROM jobs WHERE id = $1").bind(id.as_uuid()).fetch_optional(pool).await?
+        });
+        let Some(status) = status else { return Ok(Cancellation::NotFound) };
+        let status: JobStatus = status.parse().map_err(StoreError::damaged("status"))?;
+        Ok(if status.is_terminal() { Cancellation::AlreadyOver(status) } else { Cancellation::Requested })
     }
 }

@@ -21,12 +21,13 @@ impl Store {
             sqlx::query_as(concat!(
                 "UPDATE jobs
                  SET status = 'queued', attempt = 0, rescues = 0, worked_micros = 0, result = NULL, diff = NULL,
-                     failure = NULL, finished_at = NULL, cancel_requested_at = NULL, retried_at = $2,
+                     failure = NULL, last_failure = NULL, finished_at = NULL, cancel_requested_at = NULL,
+                     retried_at = $2,
                      trace_context = $3, attempt_trace_context = NULL,
                      turn = ",
                 next_turn!("COALESCE(jobs.owner, '')", "$2"),
                 ",   version = version + 1
-                 WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled')
+                 WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled') AND purged_at IS NULL
                  RETURNING version, spec, owner",
             ))
             .bind(id.as_uuid())
@@ -63,13 +64,16 @@ impl Store {
     }
 
     async fn why_not_retried(&self, id: JobId) -> Result<Retrial, StoreError> {
-        let found: Option<(String, bool)> = on!(&self.read, pool => {
-            sqlx::query_as("SELECT status, retried_at IS NOT NULL FROM jobs WHERE id = $1")
+        let found: Option<(String, bool, bool)> = on!(&self.read, pool => {
+            sqlx::query_as("SELECT status, retried_at IS NOT NULL, purged_at IS NOT NULL FROM jobs WHERE id = $1")
                 .bind(id.as_uuid())
                 .fetch_optional(pool)
                 .await?
         });
-        let Some((status, is_retried)) = found else { return Ok(Retrial::NotFound) };
+        let Some((status, is_retried, is_purged)) = found else { return Ok(Retrial::NotFound) };
+        if is_purged {
+            return Err(StoreError::Purged);
+        }
         let status: JobStatus = status.parse().map_err(StoreError::damaged("status"))?;
         Ok(if is_retried { Retrial::AlreadyRetried } else { Retrial::NotOver(status) })
     }

@@ -68,7 +68,7 @@ impl CreateKey {
             LimitOverrides::default()
         });
         let is_misread = |error: &KeyDraftError, errors: &[FieldError]| {
-            *error == KeyDraftError::Scopes && errors.iter().any(|error| error.pointer.starts_with("/scopes/"))
+            *error == KeyDraftError::Scopes && errors.iter().any(|error| error.is_within("/scopes"))
         };
         let draft = KeyDraft {
             name: self.name.unwrap_or_default(),
