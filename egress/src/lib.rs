@@ -10,9 +10,11 @@ mod client;
 mod error;
 mod host;
 mod policy;
+mod post;
 mod resolver;
 
 pub use address::{is_metadata_service, is_public};
 pub use client::{Egress, Purpose};
 pub use error::{Block, EgressError};
 pub use policy::EgressPolicy;
+pub use post::{Post, PostAnswer};
