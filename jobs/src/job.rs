@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
 
+use crate::webhook::JobWebhook;
+
 /// What is needed to accept a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
@@ -10,12 +12,14 @@ pub struct NewJob {
     pub spec: JobSpec,
     /// Who asks. Owners take turns; all jobs without one are one owner's.
     pub owner: Option<String>,
+    /// Who is told of this job alone.
+    pub webhook: Option<JobWebhook>,
 }
 
 /// A job of nobody in particular.
 impl From<JobSpec> for NewJob {
     fn from(spec: JobSpec) -> Self {
-        Self { spec, owner: None }
+        Self { spec, owner: None, webhook: None }
     }
 }
 

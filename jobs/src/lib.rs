@@ -10,6 +10,7 @@ mod event;
 mod job;
 mod lease;
 mod store;
+mod webhook;
 
 use std::time::Duration;
 
@@ -23,6 +24,12 @@ pub use error::StoreError;
 pub use event::{EventKind, JobEvent, UnknownEventKind};
 pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
+pub use webhook::{
+    ClaimedDelivery, DEFAULT_WEBHOOK_EVENTS, Delivery, DeliveryAttempt, DeliveryEnd, DeliveryFilter, DeliveryId,
+    DeliveryLease, DeliveryStatus, DisabledReason, Exchange, JobWebhook, MAX_WEBHOOKS, NewWebhook, Pace, Redelivery,
+    Rotated, TEST_EVENT, UnknownDeliveryStatus, WEBHOOK_EVENTS, Webhook, WebhookChange, WebhookId, WebhookPolicy,
+    WebhookSecret,
+};
 
 /// The jobs of one database. Cheap to clone; clones share their connections and their bell.
 #[derive(Debug, Clone)]
@@ -30,6 +37,7 @@ pub struct Jobs {
     store: Store,
     bell: Bell,
     policy: Policy,
+    webhook_policy: WebhookPolicy,
 }
 
 /// Opening.
@@ -39,7 +47,9 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::Address`] for anything else, [`StoreError::Unavailable`] when nobody answers there.
     pub async fn open(database_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(database_url).await?, bell: Bell::local(), policy: Policy::default() })
+        let store = Store::open(database_url).await?;
+        let (policy, webhook_policy) = (Policy::default(), WebhookPolicy::default());
+        Ok(Self { store, bell: Bell::local(), policy, webhook_policy })
     }
 
     /// The same jobs with their bell in Redis (`redis://…`, or `rediss://…` for TLS), so that workers in other processes
@@ -61,7 +71,7 @@ impl Jobs {
     /// else on the other connections stands still. Must be called on a Tokio runtime.
     #[must_use]
     pub fn on_own_connection(&self) -> Self {
-        Self { store: self.store.on_own_connection(), bell: self.bell.clone(), policy: self.policy }
+        Self { store: self.store.on_own_connection(), bell: self.bell.clone(), ..*self }
     }
 
     /// Brings the tables up to date. Safe from several processes at once, and beside older and newer releases.

@@ -18,6 +18,7 @@ mod retry;
 mod rows;
 mod stage;
 mod sweep;
+mod webhook;
 
 use std::str::FromStr;
 use std::time::Duration;

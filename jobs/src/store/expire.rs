@@ -4,7 +4,7 @@ use super::{Store, commit, on};
 use crate::error::StoreError;
 
 impl Store {
-    /// Lets every lease run out now. Gives how many there were.
+    /// Lets every lease run out now. Gives how many jobs had one.
     pub(crate) async fn expire_leases(&self) -> Result<u64, StoreError> {
         let (mut tx, now) = self.begin().await?;
         let expired = on!(&mut tx, conn => {
@@ -13,6 +13,12 @@ impl Store {
                 .execute(&mut **conn)
                 .await?
                 .rows_affected()
+        });
+        on!(&mut tx, conn => {
+            sqlx::query("UPDATE webhook_deliveries SET lease_until = $1 WHERE lease_until > $1")
+                .bind(now)
+                .execute(&mut **conn)
+                .await?;
         });
         commit(tx).await?;
         Ok(expired)

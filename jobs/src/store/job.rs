@@ -5,6 +5,7 @@ use domain::{Cost, JobId, JobStatus, Priority, TokenUsage};
 use serde_json::json;
 
 use super::rows::{JobRow, to_json};
+use super::webhook::attach_webhook;
 use super::{Store, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
@@ -40,7 +41,7 @@ pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i
 impl Store {
     /// Stores a new job.
     pub(crate) async fn submit(&self, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
-        let NewJob { spec, owner } = job;
+        let NewJob { spec, owner, webhook } = job;
         let max_attempts = policy.max_attempts;
         let id = JobId::new();
         let (mut tx, now) = self.begin().await?;
@@ -57,12 +58,15 @@ impl Store {
             .bind(to_json(&spec))
             .bind(i64::from(max_attempts))
             .bind(now)
-            .bind(owner)
+            .bind(owner.as_deref())
             .bind(spec.priority.as_str())
             .bind(rank(spec.priority, now, policy))
             .execute(&mut **conn)
             .await?;
         });
+        if let Some(webhook) = webhook {
+            attach_webhook(&mut tx, id, owner.as_deref(), &webhook, now).await?;
+        }
         event::append(&mut tx, id, 1, EventKind::JobQueued, &json!({}), now).await?;
         commit(tx).await?;
         Ok(Job {

@@ -12,3 +12,4 @@ mod reopen;
 mod retries;
 mod stages;
 mod turns;
+mod webhooks;

@@ -23,7 +23,8 @@ on_every_database![
 ];
 
 async fn submit(jobs: &Jobs, owner: &str, priority: Priority) -> JobId {
-    jobs.submit(NewJob { owner: Some(owner.to_owned()), spec: JobSpec { priority, ..spec() } }).await.unwrap().id
+    let spec = JobSpec { priority, ..spec() };
+    jobs.submit(NewJob { owner: Some(owner.to_owned()), ..NewJob::from(spec) }).await.unwrap().id
 }
 
 async fn next(jobs: &Jobs) -> JobId {
