@@ -9,3 +9,4 @@ mod fixture;
 mod leases;
 mod progress;
 mod shutdown;
+mod webhooks;
