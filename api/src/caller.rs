@@ -27,6 +27,13 @@ impl Scope for JobsWrite {
     const NAME: &'static str = "jobs:write";
 }
 
+/// To register webhooks, and to see what was sent to them.
+pub(crate) struct WebhooksWrite;
+
+impl Scope for WebhooksWrite {
+    const NAME: &'static str = "webhooks:write";
+}
+
 /// Whoever sent the request, after it has been made sure that they have the scope `S`.
 ///
 /// A caller reaches nothing but what belongs to its owner: whatever else exists looks to them as if it did not.

@@ -43,6 +43,15 @@ pub(crate) enum ApiError {
     /// The job has not ended.
     #[error("the job is still {0}: only a job that has ended can be run again")]
     NotTerminal(JobStatus),
+    /// Nothing is sent to a webhook that is disabled.
+    #[error("the webhook is disabled: enable it first, with PATCH and {{\"enabled\":true}}")]
+    WebhookDisabled,
+    /// The owner has as many webhooks as there may be.
+    #[error("there are {0} webhooks already: delete one that is not needed any more")]
+    TooManyWebhooks(usize),
+    /// The cursor is none that a list gave.
+    #[error("the cursor does not come from `nextCursor` of this list")]
+    BadCursor,
     /// The store did not do as asked, perhaps only for now.
     #[error("the job store is not available")]
     Storage(#[source] StoreError),
@@ -73,6 +82,9 @@ impl ApiError {
             }
             Self::NoDiff(_) => (StatusCode::CONFLICT, "no_diff", "No diff"),
             Self::NotTerminal(_) => (StatusCode::CONFLICT, "not_terminal", "Job has not ended"),
+            Self::WebhookDisabled => (StatusCode::CONFLICT, "webhook_disabled", "Webhook is disabled"),
+            Self::TooManyWebhooks(_) => (StatusCode::CONFLICT, "too_many_webhooks", "Too many webhooks"),
+            Self::BadCursor => (StatusCode::BAD_REQUEST, "bad_cursor", "Bad cursor"),
             Self::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "Storage unavailable"),
             Self::Damaged(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         };

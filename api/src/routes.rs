@@ -7,6 +7,7 @@ mod get_health;
 mod get_job;
 mod get_stage;
 mod retry_job;
+mod webhooks;
 
 use std::any::Any;
 
@@ -35,6 +36,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/jobs/{id}/retry", post(retry_job::retry_job))
         .route("/jobs/{id}/diff", get(get_diff::get_diff))
         .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
+        .merge(webhooks::routes())
         .merge(health_routes());
     wrap(routes).with_state(state)
 }

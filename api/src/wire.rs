@@ -6,6 +6,7 @@ mod result;
 mod stage;
 mod timestamp;
 mod usage;
+mod webhook;
 
 pub(crate) use job::{AUTO, poll_after_seconds};
 pub use job::{JobBody, JobLinks, JobReceipt};
@@ -15,3 +16,6 @@ pub use result::{DiffEncoding, ResultBody};
 pub use stage::StageBody;
 pub use timestamp::Timestamp;
 pub use usage::UsageBody;
+pub use webhook::{
+    AttemptBody, DeliveryBody, DeliveryDetailBody, NewWebhookBody, SecretBody, WebhookBody, WebhookLinks,
+};

@@ -14,9 +14,10 @@ use domain::{
     Priority, RepoUrl, Strategy,
 };
 use egress::Egress;
-use jobs::NewJob;
+use jobs::{JobWebhook, NewJob};
 use serde::Deserialize;
 
+use super::webhooks::{WebhookField, read_job_webhook};
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
@@ -50,6 +51,8 @@ pub(crate) struct CreateJob {
     priority: Option<String>,
     /// How long workers may work on the job, over all its attempts: up to a day; half an hour when absent.
     timeout_seconds: Option<u64>,
+    /// Who is told of this job alone.
+    webhook: Option<WebhookField>,
 }
 
 /// Answers 202 once the job's row is committed, and never before.
@@ -58,8 +61,8 @@ pub(crate) async fn create_job(
     caller: Caller<JobsWrite>,
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
-    let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit(NewJob { owner: caller.owner().map(str::to_owned), ..NewJob::from(spec) }).await?;
+    let (spec, webhook) = request.read(&state.egress).map_err(ApiError::Invalid)?;
+    let job = state.jobs.submit(NewJob { spec, owner: caller.owner().map(str::to_owned), webhook }).await?;
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);
     let headers =
@@ -69,7 +72,7 @@ pub(crate) async fn create_job(
 
 impl CreateJob {
     /// Reads every field, and reports all that are wrong at once.
-    fn into_spec(self, egress: &Egress) -> Result<JobSpec, Vec<FieldError>> {
+    fn read(self, egress: &Egress) -> Result<(JobSpec, Option<JobWebhook>), Vec<FieldError>> {
         let mut errors = Vec::new();
         let repo_url = note(&mut errors, read_repo_url(self.repo_url, egress));
         let prompt = note(&mut errors, read_prompt(self.prompt));
@@ -80,8 +83,10 @@ impl CreateJob {
         let max_cost = optional(&mut errors, "/maxCostUsd", self.max_cost_usd, read_cost);
         let priority = optional(&mut errors, "/priority", self.priority, |text| text.parse::<Priority>());
         let timeout_seconds = optional(&mut errors, "/timeoutSeconds", self.timeout_seconds, read_timeout);
+        let webhook = self.webhook.map(|field| read_job_webhook(field, egress)).transpose();
+        let webhook = webhook.map_err(|wrong| errors.extend(wrong)).ok().flatten();
         let (Some(repo_url), Some(prompt), true) = (repo_url, prompt, errors.is_empty()) else { return Err(errors) };
-        Ok(JobSpec {
+        let spec = JobSpec {
             git_ref,
             model,
             effort,
@@ -90,7 +95,8 @@ impl CreateJob {
             priority: priority.unwrap_or_default(),
             timeout_seconds: timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS),
             ..JobSpec::new(repo_url, prompt)
-        })
+        };
+        Ok((spec, webhook))
     }
 }
 

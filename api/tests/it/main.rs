@@ -10,4 +10,5 @@ mod health;
 mod problems;
 mod retry_job;
 mod server;
+mod webhooks;
 mod work;
