@@ -17,7 +17,7 @@ use pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-use worker::WorkerConfig;
+use worker::{WebhookConfig, WorkerConfig};
 
 use crate::config::Config;
 use crate::wiring;
@@ -84,13 +84,15 @@ impl Service {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
         let vitals = config.vitals.clone();
-        let state = api::ApiState::new(self.jobs.clone(), self.egress).beside_worker(move || vitals.stalled());
+        let state = api::ApiState::new(self.jobs.clone(), self.egress.clone()).beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
+        let courier = WebhookConfig::default();
+        let webhooks = Box::pin(worker::deliver_webhooks(self.jobs.clone(), self.egress, courier, shutdown.clone()));
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;
             shutdown.cancel();
             outcome.context("the worker stopped")
         };
-        tokio::join!(api, worker).1
+        tokio::join!(api, webhooks, worker).2
     }
 }

@@ -32,7 +32,7 @@ fn arrows_point_down() {
     assert_eq!(arrows("egress"), [] as [&str; 0]);
     assert_eq!(arrows("pipeline"), ["domain", "egress"]);
     assert_eq!(arrows("jobs"), ["domain"]);
-    assert_eq!(arrows("worker"), ["domain", "jobs", "pipeline"]);
+    assert_eq!(arrows("worker"), ["domain", "egress", "jobs", "pipeline"]);
     assert_eq!(arrows("api"), ["domain", "egress", "jobs"]);
     assert_eq!(arrows("standin"), [] as [&str; 0]);
     assert_eq!(arrows("tinygen"), ["api", "domain", "egress", "jobs", "pipeline", "standin", "worker"]);

@@ -12,3 +12,4 @@ mod redis_server;
 mod run;
 mod scale_out;
 mod serve;
+mod webhooks;
