@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo up down test check check-standin check-webhooks nightly bench setup
+.PHONY: demo up down test check check-standin check-webhooks nightly chaos bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -33,6 +33,9 @@ nightly: setup ## the long runs: 10,000 edit sets against `git apply`, spoiled e
 	NEXTEST_PROFILE=nightly TINYGEN_SIMULATION_SEED=$$(date +%s)00000000 TINYGEN_SIMULATION_SCHEDULES=10000000 \
 		scripts/test -p simulation -p jobs
 	NEXTEST_PROFILE=nightly TINYGEN_WEBHOOK_STORM_JOBS=1000 scripts/test -p worker storm_of_faults
+
+chaos: setup ## the fault suite in full: processes and services killed, stopped, cut off (docs/RELIABILITY.md)
+	scripts/chaos
 
 bench: setup ## the figures: fetch, sheet, store, latency, drain, idle, load
 	TINYGEN_TEST_POSTGRES_FSYNC=on scripts/services cargo bench --locked --workspace

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Deserializer, de};
@@ -50,6 +51,9 @@ pub(crate) struct Config {
     pub(crate) anthropic_custom_headers: String,
     pub(crate) database_url: String,
     pub(crate) redis_url: String,
+    /// Set by the standard variables of OpenTelemetry alone, which its SDK reads by itself.
+    #[serde(skip)]
+    pub(crate) trace_export: TraceExport,
 }
 
 /// How log lines are written.
@@ -60,6 +64,49 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum TraceExport {
+    /// Nowhere: no collector is named, or traces are turned off.
+    #[default]
+    Off,
+    /// Over HTTP to the collector that the SDK's variables name.
+    Http {
+        /// Longest wait for the collector to take a batch.
+        timeout: Duration,
+    },
+    /// Nowhere, because the collector is to be spoken to in a protocol that this program does not have.
+    Unsupported(String),
+}
+
+impl TraceExport {
+    /// Time for a batch by the specification of OTLP exporters.
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// What the variables say; by the specification an empty one counts as unset.
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let read = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let for_traces = |name: &str| {
+            let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{name}"), format!("OTEL_EXPORTER_OTLP_{name}")];
+            names.into_iter().find_map(|name| Some((read(&name)?, name)))
+        };
+        let is_disabled = read("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let exporters = read("OTEL_TRACES_EXPORTER").unwrap_or_else(|| "otlp".to_owned());
+        if is_disabled || exporters.split(',').all(|name| name.trim() != "otlp") || for_traces("ENDPOINT").is_none() {
+            return Ok(Self::Off);
+        }
+        if let Some((protocol, _)) = for_traces("PROTOCOL").filter(|(protocol, _)| protocol != "http/protobuf") {
+            return Ok(Self::Unsupported(protocol));
+        }
+        let timeout = for_traces("TIMEOUT").map(|(text, name)| {
+            let milliseconds =
+                text.parse().with_context(|| format!("{name} does not read: `{text}` is no number of ms"));
+            milliseconds.map(Duration::from_millis)
+        });
+        Ok(Self::Http { timeout: timeout.transpose()?.unwrap_or(Self::TIMEOUT) })
+    }
 }
 
 impl Config {
@@ -94,7 +141,8 @@ impl Config {
             let value = like(&default, &text).with_context(|| format!("{variable_name} does not read"))?;
             settings.insert(name, value);
         }
-        let config: Self = settings.try_into().context("the configuration does not read")?;
+        let mut config: Self = settings.try_into().context("the configuration does not read")?;
+        config.trace_export = TraceExport::from_variables(&variable)?;
         if config.concurrency == 0 {
             bail!("concurrency must be at least 1");
         }
@@ -221,6 +269,28 @@ mod tests {
         assert!(error("", &[("TINYGEN_CONCURRENCY", "many")]).contains("TINYGEN_CONCURRENCY"));
         assert!(error("concurency = 1", &[]).contains("concurency"));
         assert!(error("", &[("TINYGEN_CONCURRENCY", "0")]).contains("at least 1"));
+    }
+
+    #[test]
+    fn traces_go_where_the_standard_variables_say() {
+        let export = |variables: &[(&str, &str)]| load("", variables).map(|config| config.trace_export);
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let http = |seconds| TraceExport::Http { timeout: Duration::from_secs(seconds) };
+        for off in [
+            &[][..],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")],
+            &[endpoint, ("OTEL_SDK_DISABLED", "TRUE")],
+            &[endpoint, ("OTEL_TRACES_EXPORTER", "none")],
+        ] {
+            assert_eq!(export(off).expect("valid"), TraceExport::Off, "{off:?}");
+        }
+        assert_eq!(export(&[endpoint]).expect("valid"), http(10));
+        assert_eq!(export(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/x")]).expect("valid"), http(10));
+        assert_eq!(export(&[endpoint, ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")]).expect("valid"), http(3));
+        let grpc = export(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).expect("valid");
+        assert_eq!(grpc, TraceExport::Unsupported("grpc".to_owned()));
+        let error = export(&[endpoint, ("OTEL_EXPORTER_OTLP_TIMEOUT", "3s")]).expect_err("no number");
+        assert!(format!("{error:#}").contains("OTEL_EXPORTER_OTLP_TIMEOUT"));
     }
 
     #[test]

@@ -22,6 +22,7 @@ use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DEFAULTS};
+use crate::telemetry::Telemetry;
 
 /// How long work on threads that block, such as a name lookup, may hold the end up. Nobody waits for its outcome any more.
 const LONGEST_BLOCKING: Duration = Duration::from_millis(500);
@@ -38,13 +39,6 @@ fn main() -> ExitCode {
 }
 
 fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new().context("cannot start the threads")?;
-    let outcome = runtime.block_on(start(command));
-    runtime.shutdown_timeout(LONGEST_BLOCKING);
-    outcome
-}
-
-async fn start(command: Command) -> anyhow::Result<ExitCode> {
     if matches!(command, Command::Config) {
         print!("{DEFAULTS}");
         return Ok(ExitCode::SUCCESS);
@@ -53,18 +47,26 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
     // Progress lines tell the story of a single run; logs would only repeat it.
     let is_interactive = matches!(command, Command::Run(_) | Command::Demo(_));
     let filter = if is_interactive && config.log == "info" { "error" } else { &config.log };
-    telemetry::start(filter, config.log_format)?;
+    let telemetry = Telemetry::start(&config, filter)?;
+    let runtime = Runtime::new().context("cannot start the threads")?;
+    let outcome = runtime.block_on(start(command, &config));
+    runtime.shutdown_timeout(LONGEST_BLOCKING);
+    telemetry.stop();
+    outcome
+}
+
+async fn start(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(&config, args).await,
-        Command::Serve => serve::serve(&config).await.map(|()| ExitCode::SUCCESS),
-        Command::Api => serve::serve_api(&config).await.map(|()| ExitCode::SUCCESS),
-        Command::Worker => serve::work(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => run::run(config, args).await,
+        Command::Serve => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Api => serve::serve_api(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Worker => serve::work(config).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::demo(args).await,
         Command::Migrate => {
-            wiring::jobs(&config).await?.migrate().await?;
+            wiring::jobs(config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Health(args) => health::health(&config, args.role).await.map(|()| ExitCode::SUCCESS),
+        Command::Health(args) => health::health(config, args.role).await.map(|()| ExitCode::SUCCESS),
         Command::Config => Ok(ExitCode::SUCCESS),
     }
 }

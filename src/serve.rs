@@ -6,6 +6,7 @@
 mod api_only;
 mod data_dir;
 mod signals;
+mod work_folder;
 mod worker_only;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use crate::config::Config;
 use crate::wiring;
 
 use self::signals::shutdown_on_signal;
+use self::work_folder::WorkFolder;
 
 pub(crate) use api_only::serve_api;
 pub(crate) use worker_only::work;
@@ -35,14 +37,15 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let egress = wiring::egress(config)?;
     let jobs = wiring::jobs(config).await?;
     jobs.migrate().await?;
-    // A database of its own means a data directory of its own. The lock is held to the end.
-    let (folder, _lock) = if config.database_url.is_empty() {
+    // A database of its own means a data directory of its own. What is held is held to the end.
+    let (folder, _held) = if config.database_url.is_empty() {
         let folder = config.data_dir.join("repositories");
         let lock = data_dir::take_over(&jobs, &config.data_dir).await?;
         data_dir::make_empty(&folder)?;
-        (folder, Some(lock))
+        (folder, (Some(lock), None))
     } else {
-        (std::env::temp_dir(), None)
+        let folder = WorkFolder::create_in(&std::env::temp_dir())?;
+        (folder.path().to_owned(), (None, Some(folder)))
     };
     let pipeline = wiring::pipeline(config, &egress, &folder)?;
     let listener = listen(config).await?;

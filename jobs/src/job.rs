@@ -14,12 +14,14 @@ pub struct NewJob {
     pub owner: Option<String>,
     /// Who is told of this job alone.
     pub webhook: Option<JobWebhook>,
+    /// The trace of the request, as W3C `traceparent`: the job's first attempt goes on with it.
+    pub trace_context: Option<String>,
 }
 
 /// A job of nobody in particular.
 impl From<JobSpec> for NewJob {
     fn from(spec: JobSpec) -> Self {
-        Self { spec, owner: None, webhook: None }
+        Self { spec, owner: None, webhook: None, trace_context: None }
     }
 }
 
@@ -58,6 +60,8 @@ pub struct Job {
     pub usage: TokenUsage,
     /// The cost of all its settled calls.
     pub cost: Cost,
+    /// The trace of the request that asked for it, or last for another run, as W3C `traceparent`.
+    pub trace_context: Option<String>,
 }
 
 /// One stage of a job, without its output.

@@ -61,6 +61,10 @@ pub struct ClaimedJob {
     pub rescues: u32,
     /// How long it may still be worked on.
     pub time_left: Duration,
+    /// The trace of the request that asked for it, or last for another run, as W3C `traceparent`.
+    pub trace_context: Option<String>,
+    /// The trace of the attempt before, since that request.
+    pub last_attempt_trace_context: Option<String>,
 }
 
 /// What a worker learns about its lease.

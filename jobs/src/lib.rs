@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, StageKey, StageRecord};
 use serde_json::Value;
+use tracing::{Instrument, info_span};
 
 use crate::bell::Bell;
 use crate::store::Store;
@@ -105,8 +106,9 @@ impl Jobs {
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
     pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
-        let job = self.store.submit(job.into(), &self.policy).await?;
-        self.bell.ring(&[job.id]).await;
+        let id = JobId::new();
+        let job = self.store.traced("submit", id, self.store.submit(id, job.into(), &self.policy)).await?;
+        self.ring(id).await;
         Ok(job)
     }
 
@@ -117,42 +119,47 @@ impl Jobs {
 
     /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
     pub async fn get_of(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.store.get(owner, id).await
+        self.store.traced("get", id, self.store.get(owner, id)).await
     }
 
     /// The job's stages, in the order in which they began.
     pub async fn stages(&self, id: JobId) -> Result<Vec<StageSummary>, StoreError> {
-        self.store.stages(id).await
+        self.store.traced("stages", id, self.store.stages(id)).await
     }
 
     /// What a finished stage made.
     pub async fn stage_output(&self, id: JobId, key: &StageKey) -> Result<Option<Value>, StoreError> {
-        Ok(self.store.load_stage(id, key).await?.map(|record| record.output))
+        Ok(self.store.traced("load_stage", id, self.store.load_stage(id, key)).await?.map(|record| record.output))
     }
 
     /// The diff of a job that succeeded.
     pub async fn diff(&self, id: JobId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.diff(id).await
+        self.store.traced("diff", id, self.store.diff(id)).await
     }
 
     /// What happened to the job after the event numbered `after_seq` (0: from the start), in order. At most 500 events:
     /// who gets that many asks again after the last one.
     pub async fn events(&self, id: JobId, after_seq: u64) -> Result<Vec<JobEvent>, StoreError> {
-        self.store.events(id, after_seq).await
+        self.store.traced("events", id, self.store.events(id, after_seq)).await
     }
 
     /// Ends a waiting job, or asks the worker of a running one to stop. Asking twice is the same as asking once.
     pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
-        self.store.cancel(id).await
+        self.store.traced("cancel", id, self.store.cancel(id)).await
     }
 
     /// Runs a finished job again, with all its attempts: from the stage `from`, whose output is forgotten together with
     /// those of all later stages, or else from the first stage that is not finished. What it has cost stays counted.
-    /// Asking twice is the same as asking once.
-    pub async fn retry(&self, id: JobId, from: Option<&StageKey>) -> Result<Retrial, StoreError> {
-        let retrial = self.store.retry(id, from, &self.policy).await?;
+    /// Asking twice is the same as asking once. The trace is that of this request, as when a job is accepted.
+    pub async fn retry(
+        &self,
+        id: JobId,
+        from: Option<&StageKey>,
+        trace_context: Option<&str>,
+    ) -> Result<Retrial, StoreError> {
+        let retrial = self.store.traced("retry", id, self.store.retry(id, from, trace_context, &self.policy)).await?;
         if retrial == Retrial::Queued {
-            self.bell.ring(&[id]).await;
+            self.ring(id).await;
         }
         Ok(retrial)
     }
@@ -172,6 +179,11 @@ impl Jobs {
         self.bell.wait(idle).await;
     }
 
+    /// Notes the trace of the attempt that has begun, as W3C `traceparent`: the next attempt will point to it.
+    pub async fn note_attempt_trace(&self, lease: &Lease, trace_context: &str) -> Result<(), StoreError> {
+        self.store.traced("note_attempt_trace", lease.job_id, self.store.note_attempt_trace(lease, trace_context)).await
+    }
+
     /// Keeps each of the jobs for another lease from now on. Gives an answer for each, in their order.
     pub async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<Heartbeat>, StoreError> {
         self.store.heartbeat(leases, &self.policy).await
@@ -184,17 +196,17 @@ impl Jobs {
 
     /// Notes that work on a stage begins. Does nothing when its output is there already.
     pub async fn start_stage(&self, lease: &Lease, key: &StageKey) -> Result<(), StoreError> {
-        self.store.start_stage(lease, key).await
+        self.store.traced("start_stage", lease.job_id, self.store.start_stage(lease, key)).await
     }
 
     /// The record of a stage, if it was ever finished.
     pub async fn load_stage(&self, id: JobId, key: &StageKey) -> Result<Option<StageRecord>, StoreError> {
-        self.store.load_stage(id, key).await
+        self.store.traced("load_stage", id, self.store.load_stage(id, key)).await
     }
 
     /// Stores what a stage made. The first output of a stage stays; storing another one does nothing.
     pub async fn save_stage(&self, lease: &Lease, record: &StageRecord) -> Result<(), StoreError> {
-        self.store.save_stage(lease, record).await
+        self.store.traced("save_stage", lease.job_id, self.store.save_stage(lease, record)).await
     }
 
     /// The answer to exactly this request at this place of the job, if it was ever received in full.
@@ -205,49 +217,49 @@ impl Jobs {
         turn: u32,
         request_sha256: &str,
     ) -> Result<Option<Value>, StoreError> {
-        self.store.load_call(id, stage, turn, request_sha256).await
+        self.store.traced("load_call", id, self.store.load_call(id, stage, turn, request_sha256)).await
     }
 
     /// Forgets the answers of a stage that came to nothing, so that another attempt asks anew. What they cost stays.
     pub async fn forget_answers(&self, lease: &Lease, stage: &StageKey) -> Result<(), StoreError> {
-        self.store.forget_answers(lease, stage).await
+        self.store.traced("forget_answers", lease.job_id, self.store.forget_answers(lease, stage)).await
     }
 
     /// Sets the worst case of a call aside, before the call.
     pub async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
-        self.store.reserve_call(lease, call).await
+        self.store.traced("reserve_call", lease.job_id, self.store.reserve_call(lease, call)).await
     }
 
     /// Puts what a call used in place of its reservation. Settling twice is the same as settling once.
     pub async fn settle_call(&self, lease: &Lease, call: &CallRecord) -> Result<(), StoreError> {
-        self.store.settle_call(lease, call).await
+        self.store.traced("settle_call", lease.job_id, self.store.settle_call(lease, call)).await
     }
 
     /// What the job has cost so far, a call that was never settled counting with its reservation.
     pub async fn spent(&self, id: JobId) -> Result<Cost, StoreError> {
-        self.store.spent(id).await
+        self.store.traced("spent", id, self.store.spent(id)).await
     }
 
     /// Ends the job with its result.
     pub async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<(), StoreError> {
-        self.store.succeed(lease, result).await
+        self.store.traced("succeed", lease.job_id, self.store.succeed(lease, result)).await
     }
 
     /// Ends the job with a failure.
     pub async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
-        self.store.fail(lease, failure).await
+        self.store.traced("fail", lease.job_id, self.store.fail(lease, failure)).await
     }
 
     /// Ends the job because somebody asked for it and the work has stopped.
     pub async fn confirm_cancel(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.confirm_cancel(lease).await
+        self.store.traced("confirm_cancel", lease.job_id, self.store.confirm_cancel(lease)).await
     }
 
     /// Lets the job wait `delay` for its next attempt; after the last attempt it fails with `failure` instead.
     pub async fn requeue(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
-        let requeued = self.store.requeue(lease, failure, delay).await?;
+        let requeued = self.store.traced("requeue", lease.job_id, self.store.requeue(lease, failure, delay)).await?;
         if delay.is_zero() {
-            self.bell.ring(&[lease.job_id]).await;
+            self.ring(lease.job_id).await;
         }
         Ok(requeued)
     }
@@ -255,13 +267,13 @@ impl Jobs {
     /// Lets the job wait `delay` because a service limits our rate; its attempt is not used up. A job that would wait
     /// beyond the [`Policy`]'s bound fails with `failure` instead.
     pub async fn postpone(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
-        self.store.postpone(lease, failure, delay, &self.policy).await
+        self.store.traced("postpone", lease.job_id, self.store.postpone(lease, failure, delay, &self.policy)).await
     }
 
     /// Hands the job back for another worker to go on with at once; its attempt is not used up.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.release(lease).await?;
-        self.bell.ring(&[lease.job_id]).await;
+        self.store.traced("release", lease.job_id, self.store.release(lease)).await?;
+        self.ring(lease.job_id).await;
         Ok(())
     }
 
@@ -270,5 +282,17 @@ impl Jobs {
         let swept = self.store.sweep(&self.policy).await?;
         self.bell.ring(&swept.due).await;
         Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
+    }
+
+    async fn ring(&self, id: JobId) {
+        let span = info_span!(
+            "bell.ring",
+            otel.kind = "producer",
+            messaging.system = self.bell.system(),
+            messaging.operation.type = "send",
+            messaging.operation.name = "ring",
+            job.id = %id,
+        );
+        self.bell.ring(&[id]).instrument(span).await;
     }
 }

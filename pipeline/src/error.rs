@@ -115,7 +115,8 @@ impl PipelineError {
         }
     }
 
-    fn code(&self) -> FailureCode {
+    /// The kind of failure.
+    pub(crate) fn code(&self) -> FailureCode {
         match self {
             Self::Fetch(error) => error.code(),
             Self::Llm(error) => error.code(),

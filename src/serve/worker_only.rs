@@ -7,6 +7,7 @@ use worker::{WebhookConfig, WorkerConfig};
 
 use super::bind;
 use super::signals::shutdown_on_signal;
+use super::work_folder::WorkFolder;
 use crate::config::Config;
 use crate::wiring;
 
@@ -16,7 +17,8 @@ use crate::wiring;
 /// When a part cannot start, or the worker cannot go on.
 pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
     let egress = wiring::egress(config)?;
-    let pipeline = wiring::pipeline(config, &egress, &std::env::temp_dir())?;
+    let folder = WorkFolder::create_in(&std::env::temp_dir())?;
+    let pipeline = wiring::pipeline(config, &egress, folder.path())?;
     let listener = match config.worker_listen {
         Some(address) => Some(bind(address, "TINYGEN_WORKER_LISTEN").await?),
         None => None,

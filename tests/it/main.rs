@@ -2,6 +2,7 @@
 
 mod app;
 mod architecture;
+mod chaos;
 mod cluster;
 mod compose;
 mod demo;
@@ -12,4 +13,5 @@ mod redis_server;
 mod run;
 mod scale_out;
 mod serve;
+mod traces;
 mod webhooks;

@@ -17,13 +17,13 @@ use tracing::warn;
 use crate::config::WorkerConfig;
 use crate::vitals::Vitals;
 
-/// Longest that the database may take to answer: three such answers fit into a lease.
+/// Longest that the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why a job must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// Another worker holds it, or must be assumed to: write nothing.
+    /// Another worker holds it: write nothing.
     LeaseLost,
     /// Somebody asked for its end.
     CancelRequested,
@@ -46,7 +46,7 @@ impl Heart {
             jobs.on_own_connection()
         };
         let held = Arc::new(Held::default());
-        let rhythm = Rhythm { heartbeat: config.heartbeat, check: config.check, lease: jobs.policy().lease };
+        let rhythm = Rhythm { heartbeat: config.heartbeat, check: config.check };
         runtime.spawn(beat(jobs, Arc::clone(&held), rhythm, config.vitals.clone()));
         Ok(Self { runtime: Some(runtime), held })
     }
@@ -130,10 +130,13 @@ impl Held {
 struct Rhythm {
     heartbeat: Duration,
     check: Duration,
-    lease: Duration,
 }
 
 /// Renews each lease at every heartbeat and looks at its job in between, until the job must stop.
+///
+/// A database that is away is no reason to: nobody else can take the jobs over either, and the first heartbeat that gets
+/// through renews the leases, however late. Where only this worker cannot reach it, others go on with its jobs, and all
+/// that this one still writes is refused.
 async fn beat(jobs: Jobs, held: Arc<Held>, rhythm: Rhythm, vitals: Vitals) {
     let mut ticks = interval(rhythm.check);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -159,11 +162,6 @@ async fn beat(jobs: Jobs, held: Arc<Held>, rhythm: Rhythm, vitals: Vitals) {
             }
             Ok(Err(error)) => warn!(error = &error as &dyn std::error::Error, "A heartbeat failed"),
             Err(_) => warn!("A heartbeat was not answered within {} s", PATIENCE.as_secs()),
-        }
-        // What could not be renewed for so long may have another worker by now.
-        let (expired, _) = held.by_age(rhythm.lease.max(rhythm.heartbeat + rhythm.check), Instant::now());
-        for lease in &expired {
-            held.stop(lease, Stop::LeaseLost);
         }
     }
 }

@@ -14,11 +14,11 @@ use std::time::Duration;
 use egress::Egress;
 use jobs::{ClaimedDelivery, Jobs, Pace, StoreError};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::patience::write_patiently;
+use crate::patience::patiently;
 
 pub use config::WebhookConfig;
 
@@ -150,10 +150,10 @@ impl Sender {
         let written = match heard {
             Some(heard) => {
                 let end = schedule::judge(&self.config, delivery, &heard);
-                write_patiently(&self.jobs, || {
-                    self.jobs.finish_delivery(&delivery.lease, delivery.claimed_at, &heard.exchange, end)
-                })
-                .await
+                let write =
+                    patiently(|| self.jobs.finish_delivery(&delivery.lease, delivery.claimed_at, &heard.exchange, end));
+                // After a lease the message is another worker's.
+                timeout(self.jobs.webhook_policy().lease, write).await.unwrap_or(Err(StoreError::LeaseLost))
             }
             None => self.jobs.release_delivery(&delivery.lease).await,
         };

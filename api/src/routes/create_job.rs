@@ -62,7 +62,9 @@ pub(crate) async fn create_job(
     JsonBody(request): JsonBody<CreateJob>,
 ) -> Result<impl IntoResponse, ApiError> {
     let (spec, webhook) = request.read(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit(NewJob { spec, owner: caller.owner().map(str::to_owned), webhook }).await?;
+    let (owner, trace_context) = (caller.owner().map(str::to_owned), trace_context::current());
+    let job = state.jobs.submit(NewJob { spec, owner, webhook, trace_context }).await?;
+    tracing::Span::current().record("job.id", tracing::field::display(job.id));
     tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
     let receipt = JobReceipt::new(&job);
     let headers =

@@ -33,7 +33,7 @@ pub(crate) async fn retry_job(
 ) -> Result<impl IntoResponse, ApiError> {
     find_job(&state, &caller, id).await?;
     let from = request.from_stage.as_deref().map(read_from_stage).transpose()?;
-    match state.jobs.retry(id, from.as_ref()).await? {
+    match state.jobs.retry(id, from.as_ref(), trace_context::current().as_deref()).await? {
         Retrial::Queued => tracing::info!(job.id = %id, "Job {id} runs again"),
         Retrial::AlreadyRetried => {}
         Retrial::NotOver(status) => return Err(ApiError::NotTerminal(status)),

@@ -27,6 +27,9 @@ pub struct JobReceipt {
     pub prompt: String,
     /// When the job was accepted.
     pub created_at: Timestamp,
+    /// The trace of the request, as 32 hexadecimal digits; absent while traces are off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Where to go from here.
     pub links: JobLinks,
 }
@@ -96,6 +99,10 @@ pub struct JobBody {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// The trace of the request that asked for it, or last for another run, as 32 hexadecimal digits; absent while traces
+    /// are off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Where to go from here.
     pub links: JobLinks,
 }
@@ -109,6 +116,7 @@ impl JobReceipt {
             repo_url: job.spec.repo_url.to_string(),
             prompt: job.spec.prompt.clone(),
             created_at: job.created_at.into(),
+            trace_id: trace_id(job),
             links: JobLinks::new(job.id),
         }
     }
@@ -152,9 +160,14 @@ impl JobBody {
             created_at: job.created_at.into(),
             started_at: job.started_at.map(Timestamp),
             finished_at: job.finished_at.map(Timestamp),
+            trace_id: trace_id(job),
             links,
         }
     }
+}
+
+fn trace_id(job: &Job) -> Option<String> {
+    job.trace_context.as_deref().and_then(trace_context::trace_id)
 }
 
 /// How long to wait before the next look, in seconds: a tenth of the job's age.

@@ -11,7 +11,7 @@ use crate::event::EventKind;
 use crate::lease::{Heartbeat, Lease};
 
 impl Store {
-    /// Sets the worst case of a call aside. A reservation tells nobody anything: it is no event.
+    /// Sets the worst case of a call aside; twice is the same as once. A reservation tells nobody anything: it is no event.
     pub(crate) async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
         let (mut tx, now) = self.begin().await?;
         let rows_added = on!(&mut tx, conn => {
@@ -19,7 +19,8 @@ impl Store {
                 "INSERT INTO model_calls (id, job_id, kind, item, turn, model, request_sha256, reserved_nanos, started_at)
                  SELECT $3, id, $4, $5, $6, $7, $8, $9, $10
                  FROM jobs
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
+                 ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at",
             )
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)

@@ -40,17 +40,16 @@ pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i
 
 impl Store {
     /// Stores a new job.
-    pub(crate) async fn submit(&self, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
-        let NewJob { spec, owner, webhook } = job;
+    pub(crate) async fn submit(&self, id: JobId, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
+        let NewJob { spec, owner, webhook, trace_context } = job;
         let max_attempts = policy.max_attempts;
-        let id = JobId::new();
         let (mut tx, now) = self.begin().await?;
         on!(&mut tx, conn => {
             sqlx::query(concat!(
                 "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
                                    input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
-                                   created_at, owner, priority, rank, turn)
-                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, ",
+                                   created_at, owner, priority, rank, trace_context, turn)
+                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, ",
                 next_turn!("COALESCE($5, '')", "$4"),
                 ")",
             ))
@@ -61,6 +60,7 @@ impl Store {
             .bind(owner.as_deref())
             .bind(spec.priority.as_str())
             .bind(rank(spec.priority, now, policy))
+            .bind(&trace_context)
             .execute(&mut **conn)
             .await?;
         });
@@ -86,6 +86,7 @@ impl Store {
             failure: None,
             usage: TokenUsage::default(),
             cost: Cost::ZERO,
+            trace_context,
         })
     }
 
@@ -95,7 +96,7 @@ impl Store {
             sqlx::query_as(
                 "SELECT id, spec, status, attempt, max_attempts, rescues, version, created_at, started_at, finished_at,
                         next_attempt_at, cancel_requested_at, result, failure, input_tokens, cache_creation_tokens,
-                        cache_read_tokens, output_tokens, cost_nanos
+                        cache_read_tokens, output_tokens, cost_nanos, trace_context
                  FROM jobs
                  WHERE id = $1 AND ($2 IS NULL OR owner = $2)",
             )

@@ -17,6 +17,7 @@ impl Store {
         &self,
         id: JobId,
         from: Option<&StageKey>,
+        trace_context: Option<&str>,
         policy: &Policy,
     ) -> Result<Retrial, StoreError> {
         let (mut tx, now) = self.begin().await?;
@@ -25,6 +26,7 @@ impl Store {
                 "UPDATE jobs
                  SET status = 'queued', attempt = 0, rescues = 0, worked_micros = 0, result = NULL, diff = NULL,
                      failure = NULL, finished_at = NULL, cancel_requested_at = NULL, retried_at = $2,
+                     trace_context = $3, attempt_trace_context = NULL,
                      turn = ",
                 next_turn!("COALESCE(jobs.owner, '')", "$2"),
                 ",   version = version + 1
@@ -33,6 +35,7 @@ impl Store {
             ))
             .bind(id.as_uuid())
             .bind(now)
+            .bind(trace_context)
             .fetch_optional(&mut **conn)
             .await?
         });

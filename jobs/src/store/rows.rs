@@ -27,6 +27,7 @@ pub(super) struct JobRow {
     cancel_requested_at: Option<DateTime<Utc>>,
     result: Option<String>,
     failure: Option<String>,
+    trace_context: Option<String>,
     #[sqlx(flatten)]
     sums: Sums,
 }
@@ -52,6 +53,7 @@ impl TryFrom<JobRow> for Job {
             failure: row.failure.as_deref().map(|json| from_json("failure", json)).transpose()?,
             usage: row.sums.usage(),
             cost: Cost::from_nanos(row.sums.cost_nanos),
+            trace_context: row.trace_context,
         })
     }
 }

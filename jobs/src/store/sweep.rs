@@ -52,7 +52,7 @@ impl Store {
     }
 
     async fn look(&self, policy: &Policy) -> Result<(Vec<Hopeless>, Vec<JobId>), StoreError> {
-        let (mut tx, now) = self.begin().await?;
+        let (mut tx, now, lost_by) = self.begin_search(policy).await?;
         let hopeless = on!(&mut tx, conn => {
             sqlx::query_as(
                 "SELECT id, lease_epoch FROM jobs
@@ -61,17 +61,18 @@ impl Store {
                  ORDER BY id
                  LIMIT $3",
             )
-            .bind(now)
+            .bind(lost_by)
             .bind(i64::from(policy.max_lost_workers))
             .bind(BATCH)
             .fetch_all(&mut **conn)
             .await?
         });
         let due: Vec<Uuid> = on!(&mut tx, conn => {
-            sqlx::query_scalar(concat!("SELECT id FROM jobs WHERE ", claimable!("$2"), " ORDER BY id LIMIT $3"))
+            sqlx::query_scalar(concat!("SELECT id FROM jobs WHERE ", claimable!("$4", "$2"), " ORDER BY id LIMIT $3"))
                 .bind(now)
                 .bind(i64::from(policy.max_lost_workers))
                 .bind(BATCH)
+                .bind(lost_by)
                 .fetch_all(&mut **conn)
                 .await?
         });

@@ -11,5 +11,6 @@ mod limits;
 mod reopen;
 mod retries;
 mod stages;
+mod traces;
 mod turns;
 mod webhooks;

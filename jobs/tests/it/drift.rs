@@ -141,7 +141,7 @@ impl Pair {
             8..10 => {
                 let from = [None, Some(stage)][self.random.below(2)];
                 let key = from.map(key);
-                let real = self.jobs.retry(self.ids[job], key.as_ref()).await.unwrap();
+                let real = self.jobs.retry(self.ids[job], key.as_ref(), None).await.unwrap();
                 let model = self.model.retry(job, from);
                 return self.same(&format!("retry {job} from {from:?}"), model, real);
             }

@@ -45,6 +45,7 @@ async fn every_write_is_refused(jobs: &jobs::Jobs, lease: &jobs::Lease, open_cal
     let lost = |outcome: Result<(), StoreError>| assert!(matches!(outcome, Err(StoreError::LeaseLost)), "{outcome:?}");
     assert_eq!(jobs.heartbeat(&[*lease]).await.unwrap(), [Heartbeat::Lost]);
     assert_eq!(jobs.check(&[*lease]).await.unwrap(), [Heartbeat::Lost]);
+    lost(jobs.note_attempt_trace(lease, "stale").await);
     lost(jobs.start_stage(lease, &StageKey::from(StageKind::Plan)).await);
     lost(jobs.save_stage(lease, &stage(StageKind::Plan, json!("stale"))).await);
     lost(jobs.reserve_call(lease, &reservation(StageKind::Plan, 1, 7)).await);

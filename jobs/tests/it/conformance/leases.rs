@@ -4,7 +4,7 @@ use domain::{FailureCode, JobStatus};
 use jobs::{Cancellation, Heartbeat, Swept};
 use sqlx::{Connection, PgConnection};
 
-use crate::database::{Database, on_every_database};
+use crate::database::{Database, on_every_database, on_postgres};
 use crate::sample::{claimed, spec, worker};
 
 on_every_database![
@@ -104,7 +104,7 @@ async fn a_process_that_is_alone_takes_over_at_once(database: &Database) {
 /// On Postgres, where rows can be locked.
 #[tokio::test]
 async fn a_locked_job_does_not_hold_up_the_heartbeats_of_others() {
-    crate::database::on_postgres(async |database: &Database| {
+    on_postgres(async |database: &Database| {
         let (locked, free) = (claimed(&database.jobs).await.lease, claimed(&database.jobs).await.lease);
         let mut other = PgConnection::connect(database.url()).await.unwrap();
         let mut tx = other.begin().await.unwrap();
@@ -114,6 +114,21 @@ async fn a_locked_job_does_not_hold_up_the_heartbeats_of_others() {
         assert_eq!(answers, [Heartbeat::Delayed, Heartbeat::Held]);
         tx.rollback().await.unwrap();
         assert_eq!(database.jobs.heartbeat(&[locked]).await.unwrap(), [Heartbeat::Held]);
+    })
+    .await;
+}
+
+/// While the database was away nobody could renew a lease: who has just found it lets the others do so first.
+#[tokio::test]
+async fn who_has_just_found_the_database_takes_no_job_for_lost() {
+    on_postgres(async |database: &Database| {
+        let silent = claimed(&database.where_leases_expire_at_once()).await;
+        let found_just_now = database.reopen().await;
+        assert!(found_just_now.claim(&worker()).await.unwrap().is_none());
+        assert_eq!(found_just_now.sweep().await.unwrap(), Swept::default());
+        assert_eq!(database.jobs.heartbeat(&[silent.lease]).await.unwrap(), [Heartbeat::Held], "it lived");
+        let other = database.jobs.submit(spec()).await.unwrap();
+        assert_eq!(found_just_now.claim(&worker()).await.unwrap().unwrap().id, other.id, "what waits is taken at once");
     })
     .await;
 }

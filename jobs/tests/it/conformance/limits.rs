@@ -47,7 +47,7 @@ async fn a_retry_of_a_finished_job_has_all_its_time_again(database: &Database) {
     let lease = jobs.claim(&worker()).await.unwrap().unwrap().lease;
     jobs.heartbeat(&[lease]).await.unwrap();
     jobs.succeed(&lease, &result()).await.unwrap();
-    jobs.retry(lease.job_id(), None).await.unwrap();
+    jobs.retry(lease.job_id(), None, None).await.unwrap();
     assert_eq!(jobs.claim(&worker()).await.unwrap().unwrap().time_left, TIMEOUT);
 }
 

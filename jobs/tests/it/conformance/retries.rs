@@ -31,7 +31,7 @@ async fn every_finished_job_may_run_again(database: &Database) {
     jobs.cancel(canceled).await.unwrap();
     for id in [succeeded.job_id(), failed.job_id(), canceled] {
         let before = jobs.get(id).await.unwrap().unwrap();
-        assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::Queued);
+        assert_eq!(jobs.retry(id, None, None).await.unwrap(), Retrial::Queued);
         let job = jobs.get(id).await.unwrap().unwrap();
         assert_eq!((job.status, job.attempt, job.rescues), (JobStatus::Queued, 0, 0));
         assert_eq!((job.result, job.failure, job.finished_at, job.cancel_requested_at), (None, None, None, None));
@@ -47,9 +47,9 @@ async fn only_a_finished_job_may_run_again(database: &Database) {
     let jobs = &database.jobs;
     let running = claimed(jobs).await.id;
     let queued = jobs.submit(spec()).await.unwrap().id;
-    assert_eq!(jobs.retry(queued, None).await.unwrap(), Retrial::NotOver(JobStatus::Queued));
-    assert_eq!(jobs.retry(running, None).await.unwrap(), Retrial::NotOver(JobStatus::Running));
-    assert_eq!(jobs.retry(JobId::new(), None).await.unwrap(), Retrial::NotFound);
+    assert_eq!(jobs.retry(queued, None, None).await.unwrap(), Retrial::NotOver(JobStatus::Queued));
+    assert_eq!(jobs.retry(running, None, None).await.unwrap(), Retrial::NotOver(JobStatus::Running));
+    assert_eq!(jobs.retry(JobId::new(), None, None).await.unwrap(), Retrial::NotFound);
     assert_eq!(jobs.get(queued).await.unwrap().unwrap().version, 1);
 }
 
@@ -59,16 +59,16 @@ async fn asking_twice_is_asking_once(database: &Database) {
     jobs.save_stage(&lease, &stage(StageKind::Plan, json!("plan"))).await.unwrap();
     jobs.fail(&lease, &failure()).await.unwrap();
     let id = lease.job_id();
-    assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::Queued);
+    assert_eq!(jobs.retry(id, None, None).await.unwrap(), Retrial::Queued);
     let plan = StageKey::from(StageKind::Plan);
-    assert_eq!(jobs.retry(id, Some(&plan)).await.unwrap(), Retrial::AlreadyRetried);
+    assert_eq!(jobs.retry(id, Some(&plan), None).await.unwrap(), Retrial::AlreadyRetried);
     let again = jobs.claim(&worker()).await.unwrap().unwrap().lease;
-    assert_eq!(jobs.retry(id, Some(&plan)).await.unwrap(), Retrial::AlreadyRetried);
+    assert_eq!(jobs.retry(id, Some(&plan), None).await.unwrap(), Retrial::AlreadyRetried);
     assert!(jobs.stage_output(id, &plan).await.unwrap().is_some(), "nothing is forgotten while a job is open");
     let events = jobs.events(id, 0).await.unwrap();
     assert_eq!(events.iter().filter(|event| event.kind == EventKind::JobRetried).count(), 1);
     jobs.fail(&again, &failure()).await.unwrap();
-    assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::Queued, "another end, another run");
+    assert_eq!(jobs.retry(id, None, None).await.unwrap(), Retrial::Queued, "another end, another run");
 }
 
 async fn forgets_the_named_stage_and_all_later_ones(database: &Database) {
@@ -83,7 +83,7 @@ async fn forgets_the_named_stage_and_all_later_ones(database: &Database) {
     }
     jobs.succeed(&lease, &result()).await.unwrap();
     let id = lease.job_id();
-    jobs.retry(id, Some(&StageKind::Edit.into())).await.unwrap();
+    jobs.retry(id, Some(&StageKind::Edit.into()), None).await.unwrap();
     for (turn, kind) in kinds.into_iter().enumerate() {
         let is_kept = kind == StageKind::Plan;
         assert_eq!(jobs.load_stage(id, &kind.into()).await.unwrap().is_some(), is_kept, "{kind}");
@@ -112,7 +112,7 @@ async fn a_stage_with_an_item_leaves_its_others_alone(database: &Database) {
     }
     jobs.save_stage(&lease, &stage(StageKind::Review, json!("review"))).await.unwrap();
     jobs.fail(&lease, &failure()).await.unwrap();
-    jobs.retry(lease.job_id(), Some(&key("a.rs"))).await.unwrap();
+    jobs.retry(lease.job_id(), Some(&key("a.rs")), None).await.unwrap();
     let left: Vec<StageKey> = jobs.stages(lease.job_id()).await.unwrap().into_iter().map(|stage| stage.key).collect();
     assert_eq!(left, [key("b.rs")]);
 }
@@ -126,7 +126,7 @@ async fn without_a_stage_nothing_is_forgotten(database: &Database) {
     jobs.save_stage(&lease, &stage(StageKind::Plan, json!("plan"))).await.unwrap();
     jobs.fail(&lease, &failure()).await.unwrap();
     let id = lease.job_id();
-    jobs.retry(id, None).await.unwrap();
+    jobs.retry(id, None, None).await.unwrap();
     assert!(jobs.load_stage(id, &StageKind::Plan.into()).await.unwrap().is_some());
     assert!(jobs.load_call(id, &call.stage, 0, &call.request_sha256).await.unwrap().is_some());
 }
@@ -135,7 +135,7 @@ async fn a_lease_of_the_time_before_writes_nothing(database: &Database) {
     let jobs = &database.jobs;
     let before = claimed(jobs).await.lease;
     jobs.fail(&before, &failure()).await.unwrap();
-    jobs.retry(before.job_id(), None).await.unwrap();
+    jobs.retry(before.job_id(), None, None).await.unwrap();
     jobs.claim(&worker()).await.unwrap().unwrap();
     assert!(matches!(jobs.succeed(&before, &result()).await, Err(jobs::StoreError::LeaseLost)));
 }
