@@ -18,7 +18,7 @@ use pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use worker::WorkerConfig;
+use worker::{WebhookConfig, WorkerConfig};
 
 use crate::config::Config;
 use crate::wiring;
@@ -109,14 +109,16 @@ impl Service {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
         let vitals = config.vitals.clone();
-        let state = api::ApiState::new(self.jobs.clone(), self.egress).with_limits(self.limits);
+        let state = api::ApiState::new(self.jobs.clone(), self.egress.clone()).with_limits(self.limits);
         let state = state.beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
+        let courier = WebhookConfig::default();
+        let webhooks = Box::pin(worker::deliver_webhooks(self.jobs.clone(), self.egress, courier, shutdown.clone()));
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;
             shutdown.cancel();
             outcome.context("the worker stopped")
         };
-        tokio::join!(api, worker).1
+        tokio::join!(api, webhooks, worker).2
     }
 }

@@ -31,8 +31,7 @@ impl Scope for JobsWrite {
     const SCOPE: KeyScope = KeyScope::JobsWrite;
 }
 
-/// To manage webhooks.
-#[expect(dead_code, reason = "there are no webhooks yet")]
+/// To register webhooks, and to see what was sent to them.
 pub(crate) struct WebhooksWrite;
 
 impl Scope for WebhooksWrite {

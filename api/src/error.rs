@@ -93,6 +93,12 @@ pub(crate) enum ApiError {
     /// The job has not ended.
     #[error("the job is still {0}: only a job that has ended can be run again")]
     NotTerminal(JobStatus),
+    /// Nothing is sent to a webhook that is disabled.
+    #[error("the webhook is disabled: enable it first, with PATCH and {{\"enabled\":true}}")]
+    WebhookDisabled,
+    /// The owner has as many webhooks as there may be.
+    #[error("there are {0} webhooks already: delete one that is not needed any more")]
+    TooManyWebhooks(usize),
     /// The store did not do as asked, perhaps only for now.
     #[error("the job store is not available")]
     Storage(#[source] StoreError),
@@ -149,6 +155,8 @@ impl ApiError {
             Self::Purged => (StatusCode::GONE, "purged", "Job deleted"),
             Self::NoDiff { .. } => (StatusCode::CONFLICT, "no_diff", "No diff"),
             Self::NotTerminal(_) => (StatusCode::CONFLICT, "not_terminal", "Job has not ended"),
+            Self::WebhookDisabled => (StatusCode::CONFLICT, "webhook_disabled", "Webhook is disabled"),
+            Self::TooManyWebhooks(_) => (StatusCode::CONFLICT, "too_many_webhooks", "Too many webhooks"),
             Self::Storage(_) => (StatusCode::SERVICE_UNAVAILABLE, "storage_unavailable", "Storage unavailable"),
             Self::Damaged(_) | Self::Panicked => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error"),
         };

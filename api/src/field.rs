@@ -70,6 +70,11 @@ impl Mistakes {
         self.note(read(value).map_err(|error| FieldError::new(at, error)))
     }
 
+    /// Keeps all of several mistakes and goes on.
+    pub(crate) fn all<T>(&mut self, read: Result<T, Vec<FieldError>>) -> Option<T> {
+        read.map_err(|errors| self.0.extend(errors)).ok()
+    }
+
     /// Whether there were none.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

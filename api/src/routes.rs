@@ -11,6 +11,7 @@ mod get_stage;
 mod keys;
 mod list_jobs;
 mod retry_job;
+mod webhooks;
 
 use std::any::Any;
 
@@ -41,7 +42,7 @@ pub fn router(state: ApiState) -> Router {
 
 /// The routes for which a key is needed as soon as there is one; each handler names its [`Caller`].
 fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
-    vec![
+    let jobs_and_keys = [
         ("/analyze", post(create_job::create_job)),
         ("/analyze/", post(create_job::create_job)),
         ("/jobs", get(list_jobs::list_jobs)),
@@ -53,7 +54,8 @@ fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
         ("/jobs/{id}/stages/{name}", get(get_stage::get_stage)),
         ("/keys", get(keys::list_keys).post(keys::create_key)),
         ("/keys/{id}", delete(keys::revoke_key)),
-    ]
+    ];
+    [&jobs_and_keys[..], &webhooks::routes()].concat()
 }
 
 /// The paths for which a key is needed, with `{…}` where something is to be filled in.

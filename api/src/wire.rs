@@ -10,6 +10,7 @@ mod result;
 mod stage;
 mod timestamp;
 mod usage;
+mod webhook;
 
 pub use error_code::error_table;
 pub use event::{EventBody, EventPage, LiveEventBody, LiveNewsBody};
@@ -23,3 +24,6 @@ pub use result::{DiffEncoding, ResultBody};
 pub use stage::StageBody;
 pub use timestamp::Timestamp;
 pub use usage::UsageBody;
+pub use webhook::{
+    AttemptBody, DeliveryBody, DeliveryDetailBody, NewWebhookBody, SecretBody, WebhookBody, WebhookLinks,
+};

@@ -16,6 +16,7 @@ mod repo;
 mod result;
 mod stage;
 mod strategy;
+mod webhook_url;
 
 pub use call::{CallId, CallRecord, CallReservation, TokenUsage};
 pub use cost::{Cost, ParseCostError};
@@ -33,3 +34,4 @@ pub use repo::{CommitId, CommitIdError, GitRef, RefError, RepoUrl, RepoUrlError}
 pub use result::{FileChange, FileChangeKind, Flag, FlagKind, JobResult, Outcome, Receipt};
 pub use stage::{StageKey, StageKind, StageRecord};
 pub use strategy::{Effort, Strategy};
+pub use webhook_url::{WebhookUrl, WebhookUrlError};

@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod operator;
 mod policy;
+mod post;
 mod resolver;
 
 pub use address::{is_metadata_service, is_public};
@@ -18,3 +19,4 @@ pub use client::{Egress, Purpose};
 pub use error::{Block, EgressError};
 pub use operator::operator_client;
 pub use policy::EgressPolicy;
+pub use post::{Post, PostAnswer};

@@ -5,6 +5,7 @@ use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, RepoUrl, Stage
 use serde::{Deserialize, Serialize};
 
 use crate::quota::Quota;
+use crate::webhook::JobWebhook;
 
 /// What is needed to accept a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,8 @@ pub struct NewJob {
     pub spec: JobSpec,
     /// Who asks. Owners take turns; all jobs without one are one owner's.
     pub owner: Option<String>,
+    /// Who is told of this job alone.
+    pub webhook: Option<JobWebhook>,
     /// The trace of the request, as W3C `traceparent`: the job's first attempt goes on with it.
     pub trace_context: Option<String>,
     /// How much the owner may ask for; absent: as much as they like.
@@ -22,7 +25,7 @@ pub struct NewJob {
 /// A job of nobody in particular.
 impl From<JobSpec> for NewJob {
     fn from(spec: JobSpec) -> Self {
-        Self { spec, owner: None, trace_context: None, quota: None }
+        Self { spec, owner: None, webhook: None, trace_context: None, quota: None }
     }
 }
 

@@ -15,6 +15,7 @@ mod lease;
 mod live;
 mod quota;
 mod store;
+mod webhook;
 
 use std::time::Duration;
 
@@ -38,6 +39,12 @@ pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey}
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 pub use live::{LiveEvent, LiveNews};
 pub use quota::{LimitOverrides, Limits, Quota, QuotaBound, QuotaExceeded};
+pub use webhook::{
+    ClaimedDelivery, DEFAULT_WEBHOOK_EVENTS, Delivery, DeliveryAttempt, DeliveryEnd, DeliveryFilter, DeliveryId,
+    DeliveryLease, DeliveryStatus, DisabledReason, Exchange, JobWebhook, MAX_WEBHOOKS, NewWebhook, Pace, Redelivery,
+    Rotated, TEST_EVENT, UnknownDeliveryStatus, WEBHOOK_EVENTS, Webhook, WebhookChange, WebhookId, WebhookPolicy,
+    WebhookSecret,
+};
 
 /// The jobs of one database. Cheap to clone; clones share their connections, their bell and their watchers.
 #[derive(Debug, Clone)]
@@ -46,6 +53,7 @@ pub struct Jobs {
     bell: Bell,
     changes: Changes,
     policy: Policy,
+    webhook_policy: WebhookPolicy,
 }
 
 /// Opening.
@@ -56,7 +64,13 @@ impl Jobs {
     /// [`StoreError::Address`] for anything else, [`StoreError::Unavailable`] when nobody answers there.
     pub async fn open(database_url: &str) -> Result<Self, StoreError> {
         let store = Store::open(database_url).await?;
-        Ok(Self { store, bell: Bell::local(), changes: Changes::local(), policy: Policy::default() })
+        Ok(Self {
+            store,
+            bell: Bell::local(),
+            changes: Changes::local(),
+            policy: Policy::default(),
+            webhook_policy: WebhookPolicy::default(),
+        })
     }
 
     /// The same jobs with their bell in Redis (`redis://…`, or `rediss://…` for TLS), so that workers in other processes
@@ -80,7 +94,7 @@ impl Jobs {
     #[must_use]
     pub fn on_own_connection(&self) -> Self {
         let (store, bell, changes) = (self.store.on_own_connection(), self.bell.clone(), self.changes.clone());
-        Self { store, bell, changes, policy: self.policy }
+        Self { store, bell, changes, ..*self }
     }
 
     /// Brings the tables up to date. Safe from several processes at once, and beside older and newer releases.

@@ -26,6 +26,7 @@ mod rows;
 mod stage;
 mod sweep;
 mod trace;
+mod webhook;
 
 use std::str::FromStr;
 use std::time::Duration;

@@ -1,9 +1,9 @@
-//! `tinygen worker`: works on the jobs that `tinygen api` takes.
+//! `tinygen worker`: works on the jobs that `tinygen api` takes, and delivers webhooks.
 
 use anyhow::Context;
 use api::ApiState;
 use tracing::info;
-use worker::WorkerConfig;
+use worker::{WebhookConfig, WorkerConfig};
 
 use super::bind;
 use super::signals::shutdown_on_signal;
@@ -32,14 +32,15 @@ pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
     let vitals = worker.vitals.clone();
     let health = async {
         if let Some(listener) = listener {
-            let state = ApiState::new(jobs.clone(), egress).beside_worker(move || vitals.stalled());
+            let state = ApiState::new(jobs.clone(), egress.clone()).beside_worker(move || vitals.stalled());
             api::serve_health(listener, state, shutdown.clone()).await;
         }
     };
+    let webhooks = worker::deliver_webhooks(jobs.clone(), egress.clone(), WebhookConfig::default(), shutdown.clone());
     let work = async {
         let outcome = worker::run(jobs.clone(), pipeline.into(), worker, shutdown.clone()).await;
         shutdown.cancel();
         outcome.context("the worker stopped")
     };
-    tokio::join!(health, work).1
+    tokio::join!(health, webhooks, work).2
 }

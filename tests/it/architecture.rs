@@ -32,7 +32,7 @@ fn arrows_point_down() {
     assert_eq!(arrows("egress"), [] as [&str; 0]);
     assert_eq!(arrows("pipeline"), ["domain", "egress"]);
     assert_eq!(arrows("jobs"), ["domain"]);
-    assert_eq!(arrows("worker"), ["domain", "jobs", "pipeline", "trace_context"]);
+    assert_eq!(arrows("worker"), ["domain", "egress", "jobs", "pipeline", "trace_context"]);
     assert_eq!(arrows("api"), ["domain", "egress", "jobs", "trace_context"]);
     assert_eq!(arrows("standin"), [] as [&str; 0]);
     assert_eq!(arrows("trace_context"), [] as [&str; 0]);

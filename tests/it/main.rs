@@ -15,3 +15,4 @@ mod run;
 mod scale_out;
 mod serve;
 mod traces;
+mod webhooks;

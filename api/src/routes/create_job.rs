@@ -14,12 +14,13 @@ use domain::{
     MAX_PATH_PATTERNS, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseCostError, PathPattern, Priority, RepoUrl, Strategy,
 };
 use egress::Egress;
-use jobs::{Job, NewJob, Submission};
+use jobs::{Job, JobWebhook, NewJob, Submission};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::get_diff::{DIFF_TYPE, diff_of};
 use super::read_body;
+use super::webhooks::{WebhookField, read_job_webhook};
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
@@ -76,6 +77,9 @@ pub(crate) struct CreateJob {
     /// Up to 16 names with a text each, of up to 512 bytes, which come back with the job.
     #[serde(default)]
     metadata: Field<BTreeMap<String, Field<String>>>,
+    /// Who is told of this job alone.
+    #[serde(default)]
+    webhook: Field<WebhookField>,
     /// Whatever else is there.
     #[serde(flatten)]
     unknown: Map<String, Value>,
@@ -95,9 +99,10 @@ pub(crate) async fn create_job(
     let idempotency = idempotency::of(&headers, &body)?;
     let request: CreateJob =
         serde_json::from_value(body).map_err(|error| ApiError::Invalid(vec![FieldError::new("", error)]))?;
-    let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
+    let (spec, webhook) = request.read(&state.egress).map_err(ApiError::Invalid)?;
     let new = NewJob {
         spec,
+        webhook,
         owner: caller.owner().map(str::to_owned),
         quota: caller.quota().copied(),
         trace_context: trace_context::current(),
@@ -167,7 +172,7 @@ fn accepts_diff(headers: &HeaderMap) -> bool {
 
 impl CreateJob {
     /// Reads every field, and reports all that are wrong at once.
-    fn into_spec(self, egress: &Egress) -> Result<JobSpec, Vec<FieldError>> {
+    fn read(self, egress: &Egress) -> Result<(JobSpec, Option<JobWebhook>), Vec<FieldError>> {
         let mut mistakes = Mistakes::default();
         let repo_url = mistakes.note(read_repo_url(self.repo_url, egress));
         let prompt = mistakes.note(read_prompt(self.prompt));
@@ -183,13 +188,15 @@ impl CreateJob {
         let paths = read_patterns(&mut mistakes, "/paths", self.paths);
         let exclude_paths = read_patterns(&mut mistakes, "/excludePaths", self.exclude_paths);
         let metadata = read_metadata(&mut mistakes, self.metadata);
+        let webhook = mistakes.note(self.webhook.optional("/webhook")).flatten();
+        let webhook = webhook.and_then(|field| mistakes.all(read_job_webhook(field, egress)));
         for name in self.unknown.keys() {
             mistakes.note::<()>(Err(FieldError::new(pointer_to("", name), "is not a field of this request")));
         }
         let (Some(repo_url), Some(prompt), true) = (repo_url, prompt, mistakes.is_empty()) else {
             return Err(mistakes.into());
         };
-        Ok(JobSpec {
+        let spec = JobSpec {
             git_ref,
             model,
             effort,
@@ -202,7 +209,8 @@ impl CreateJob {
             exclude_paths,
             metadata,
             ..JobSpec::new(repo_url, prompt)
-        })
+        };
+        Ok((spec, webhook))
     }
 }
 

@@ -19,7 +19,7 @@ const fn code(status: u16, code: &'static str, meaning: &'static str) -> ErrorCo
 }
 
 /// The codes of requests, by status.
-const REQUEST_CODES: [ErrorCode; 27] = [
+const REQUEST_CODES: [ErrorCode; 29] = [
     code(400, "malformed_json", "The body is not JSON."),
     code(400, "invalid_parameter", "A parameter of the query is unknown, repeated or wrong: see `errors[].parameter`."),
     code(400, "invalid_header", "A header is wrong: see `errors[].header`."),
@@ -34,6 +34,8 @@ const REQUEST_CODES: [ErrorCode; 27] = [
     code(408, "request_timeout", "The body did not arrive in time."),
     code(409, "no_diff", "The job ended without a diff; `detail` says why."),
     code(409, "not_terminal", "The job has not ended, so it cannot be run again."),
+    code(409, "webhook_disabled", "The webhook is disabled: enable it first."),
+    code(409, "too_many_webhooks", "The owner has as many webhooks as one may have: delete one first."),
     code(410, "purged", "The job was deleted, or is older than jobs are kept."),
     code(413, "body_too_large", "The body is larger than 64 KiB."),
     code(415, "unsupported_media_type", "The body is something else than JSON."),

@@ -35,4 +35,5 @@ mod retry_job;
 mod server;
 mod sse;
 mod waiting;
+mod webhooks;
 mod work;

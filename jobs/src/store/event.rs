@@ -6,7 +6,7 @@ use serde_json::Value;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use super::{Store, Tx, on, to_bigint, to_count};
+use super::{Store, Tx, on, to_bigint, to_count, webhook};
 use crate::error::StoreError;
 use crate::event::{EventKind, JobEvent};
 
@@ -67,7 +67,7 @@ impl TryFrom<EventRow> for JobEvent {
     }
 }
 
-/// Writes the event of the change that `tx` makes.
+/// Writes the event of the change that `tx` makes, and the messages about it to whoever wants to be told.
 pub(super) async fn append(
     tx: &mut Tx,
     id: JobId,
@@ -86,5 +86,5 @@ pub(super) async fn append(
             .execute(&mut **conn)
             .await?;
     });
-    Ok(())
+    webhook::write_deliveries(tx, id, seq, kind, data, at).await
 }

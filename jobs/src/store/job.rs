@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::quota::Admission;
 use super::rows::{JobRow, job_columns, to_json};
+use super::webhook::attach_webhook;
 use super::{Store, Tx, commit, event, on, to_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
@@ -86,7 +87,7 @@ impl Store {
 impl Store {
     /// Writes a new job with its first event; writes nothing, and says so, when the name of its request is taken.
     pub(super) async fn insert(&self, tx: &mut Tx, new: &Entry<'_>, policy: &Policy) -> Result<bool, StoreError> {
-        let NewJob { spec, owner, quota, trace_context } = new.job;
+        let NewJob { spec, owner, webhook, quota, trace_context } = new.job;
         let rows_added = on!(tx, conn => {
             sqlx::query(concat!(
                 "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
@@ -128,6 +129,9 @@ impl Store {
                     .execute(&mut **conn)
                     .await?;
             });
+        }
+        if let Some(webhook) = webhook {
+            attach_webhook(tx, new.id, owner.as_deref(), webhook, new.now).await?;
         }
         event::append(tx, new.id, 1, EventKind::JobQueued, &json!({}), new.now).await?;
         Ok(true)

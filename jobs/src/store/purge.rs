@@ -9,6 +9,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use uuid::Uuid;
 
+use super::webhook::forget_deliveries;
 use super::{On, Store, before, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
@@ -104,6 +105,7 @@ impl Store {
             .await?
         });
         let Some(seq) = buried else { return Ok(false) };
+        forget_deliveries(&mut tx, id).await?;
         for table in CONTENT {
             let delete = format!("DELETE FROM {table} WHERE job_id = $1");
             on!(&mut tx, conn => {

@@ -19,3 +19,4 @@ mod retries;
 mod stages;
 mod traces;
 mod turns;
+mod webhooks;

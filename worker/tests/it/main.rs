@@ -10,3 +10,4 @@ mod leases;
 mod live;
 mod progress;
 mod shutdown;
+mod webhooks;
