@@ -104,6 +104,8 @@ pub struct Policy {
     pub ageing: Duration,
     /// From a job's submission, or its last retry, to the time beyond which it does not wait for a rate limit.
     pub max_postponement: Duration,
+    /// How long a process must have heard from the database before it takes the worker of a lease that ran out for lost.
+    pub contact: Duration,
     /// Jobs of all owners that may wait for a worker at the same time.
     pub max_waiting_jobs: u64,
     /// From the end of a job to the time when everything it was about is forgotten; absent: never.
@@ -122,6 +124,7 @@ impl Default for Policy {
             max_lost_workers: 3,
             ageing: Duration::from_mins(10),
             max_postponement: Duration::from_hours(24),
+            contact: Duration::from_millis(7_500),
             max_waiting_jobs: 100_000,
             retention: Some(Duration::from_hours(30 * 24)),
             tombstone: Duration::from_hours(90 * 24),

@@ -154,18 +154,17 @@ impl Store {
     }
 
     /// Opens a transaction of one who looks for lost workers. Gives the time by which a lease must have run out for that
-    /// too: now; but never, as long as a worker may just not have been heard because the database was away. Half a lease
-    /// is enough for every worker that lives to renew its own.
+    /// too: now; but never, as long as a worker may just not have been heard because the database was away. The time of
+    /// contact by the rules is enough for every worker that lives to renew its own.
     async fn begin_search(&self, policy: &Policy) -> Result<(Tx, DateTime<Utc>, DateTime<Utc>), StoreError> {
         let begun = self.begin().await;
-        let half = policy.lease / 2;
         match &begun {
-            Ok(_) => self.contact.heard(half),
+            Ok(_) => self.contact.heard(policy.contact),
             Err(_) => self.contact.lost(),
         }
         let (tx, now) = begun?;
         // A file is never away.
-        let is_steady = matches!(tx, On::Sqlite(_)) || self.contact.is_steady_for(half);
+        let is_steady = matches!(tx, On::Sqlite(_)) || self.contact.is_steady_for(policy.contact);
         let lost_by = if is_steady { now } else { DateTime::UNIX_EPOCH };
         Ok((tx, now, lost_by))
     }

