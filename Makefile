@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo up down test check check-standin nightly bench setup
+.PHONY: demo up down test check check-standin check-api nightly bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -23,6 +23,9 @@ check-standin: setup ## the stand-in of the Messages API against the official Py
 	python3 -m venv target/sdk
 	target/sdk/bin/pip install --quiet anthropic==2.12.0
 	target/sdk/bin/python standin/tests/sdk_check.py
+
+check-api: setup ## the API against its own description, by schemathesis
+	scripts/check-api
 
 nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`, spoiled edits
 	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline

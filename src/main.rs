@@ -45,10 +45,15 @@ fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn start(command: Command) -> anyhow::Result<ExitCode> {
-    if matches!(command, Command::Config) {
-        print!("{DEFAULTS}");
-        return Ok(ExitCode::SUCCESS);
+    match command {
+        Command::Config => print!("{DEFAULTS}"),
+        Command::Openapi => print!("{}", api::description()),
+        command => return start_configured(command).await,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn start_configured(command: Command) -> anyhow::Result<ExitCode> {
     let config = Config::load()?;
     // Progress lines tell the story of a single run; logs would only repeat it.
     let is_interactive = matches!(command, Command::Run(_) | Command::Demo(_));
@@ -65,6 +70,6 @@ async fn start(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Health(args) => health::health(&config, args.role).await.map(|()| ExitCode::SUCCESS),
-        Command::Config => Ok(ExitCode::SUCCESS),
+        Command::Config | Command::Openapi => Ok(ExitCode::SUCCESS),
     }
 }

@@ -9,12 +9,13 @@ mod cross_origin;
 mod error;
 mod json_body;
 mod observe;
+mod openapi;
 mod path_of;
 mod routes;
 mod server;
 mod state;
 pub mod wire;
 
-pub use routes::{health_router, router};
+pub use routes::{description, health_router, router};
 pub use server::{serve, serve_health};
 pub use state::ApiState;

@@ -2,6 +2,7 @@
 
 mod cancel_job;
 mod create_job;
+mod docs;
 mod get_diff;
 mod get_health;
 mod get_job;
@@ -13,39 +14,54 @@ use std::any::Any;
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use domain::{JobId, StageKey};
 use jobs::Job;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::caller::Caller;
 use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
 use crate::observe::observe;
+use crate::openapi;
 use crate::wire::{JobBody, ResultBody};
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
-    let routes = Router::new()
+    let (routes, description) = routes().split_for_parts();
+    let routes = routes
+        // `curl -d` does not follow a redirect.
         .route("/analyze", post(create_job::create_job))
-        .route("/analyze/", post(create_job::create_job))
-        .route("/jobs/{id}", get(get_job::get_job))
-        .route("/jobs/{id}/cancel", post(cancel_job::cancel_job))
-        .route("/jobs/{id}/retry", post(retry_job::retry_job))
-        .route("/jobs/{id}/diff", get(get_diff::get_diff))
-        .route("/jobs/{id}/stages/{name}", get(get_stage::get_stage))
-        .merge(health_routes());
+        .merge(docs::routes(&openapi::complete(description)));
     wrap(routes).with_state(state)
+}
+
+/// The description of the API: OpenAPI 3.1, as JSON.
+pub fn description() -> String {
+    openapi::to_json(&openapi::complete(routes().into_openapi()))
+}
+
+fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(openapi::base())
+        .routes(routes!(create_job::create_job))
+        .routes(routes!(get_job::get_job))
+        .routes(routes!(cancel_job::cancel_job))
+        .routes(routes!(retry_job::retry_job))
+        .routes(routes!(get_diff::get_diff))
+        .routes(routes!(get_stage::get_stage))
+        .merge(health_routes())
 }
 
 /// Only what a health check asks: for a process that works on jobs and serves no API.
 pub fn health_router(state: ApiState) -> Router {
-    wrap(health_routes()).with_state(state)
+    wrap(health_routes().into()).with_state(state)
 }
 
-fn health_routes() -> Router<ApiState> {
-    Router::new().route("/healthz", get(get_health::get_liveness)).route("/readyz", get(get_health::get_readiness))
+fn health_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default().routes(routes!(get_health::get_liveness)).routes(routes!(get_health::get_readiness))
 }
 
 /// Puts around the routes what every request goes through; the last layer is the first to see a request.
@@ -91,6 +107,7 @@ fn read_stage_key(name: &str) -> Option<StageKey> {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, StatusCode};
+    use axum::routing::get;
     use domain::StageKind;
     use serde_json::Value;
     use tower::ServiceExt as _;

@@ -16,6 +16,7 @@ use domain::{
 use egress::Egress;
 use jobs::NewJob;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
@@ -28,7 +29,7 @@ const MAX_MODEL_BYTES: usize = 128;
 
 /// What a client asks for. Everything but the first two is optional; a field that is not here is refused, because a
 /// misspelt one would pass silently.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CreateJob {
     /// Where the repository is: an `https://` address without credentials.
@@ -53,6 +54,25 @@ pub(crate) struct CreateJob {
 }
 
 /// Answers 202 once the job's row is committed, and never before.
+#[utoipa::path(
+    post,
+    path = "/analyze/",
+    tag = "jobs",
+    summary = "Ask for a change",
+    request_body = CreateJob,
+    responses(
+        (
+            status = 202,
+            description = "The job is stored and will be worked on.",
+            body = JobReceipt,
+            headers(
+                ("Location" = String, description = "The job."),
+                ("Retry-After" = i64, description = "When to look at it, in seconds."),
+            ),
+        ),
+        (status = 422, description = "`invalid_field`, `unsupported_repo_url` or `blocked_address`: see `errors`."),
+    )
+)]
 pub(crate) async fn create_job(
     State(state): State<ApiState>,
     caller: Caller<JobsWrite>,

@@ -16,6 +16,29 @@ use crate::wire::{JobReceipt, poll_after_seconds};
 /// Answers 200 with the bytes, 202 with the job's receipt while there is no diff yet, 409 when there will be none.
 ///
 /// The diff of a job that needed no change is empty.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/diff",
+    tag = "jobs",
+    summary = "Get the diff alone, for `git apply`",
+    params(("id" = JobId, Path, description = "The job.")),
+    responses(
+        (
+            status = 200,
+            description = "The diff; empty when no change was needed.",
+            body = String,
+            content_type = "text/x-diff",
+            headers(("Content-Disposition" = String, description = "A file name for it.")),
+        ),
+        (
+            status = 202,
+            description = "The job has not ended.",
+            body = JobReceipt,
+            headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
+        ),
+        (status = 409, description = "`no_diff`: the job ended without one."),
+    )
+)]
 pub(crate) async fn get_diff(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,

@@ -11,10 +11,36 @@ use crate::ApiState;
 use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
-use crate::wire::poll_after_seconds;
+use crate::wire::{JobBody, poll_after_seconds};
 
 /// Answers with the whole job, or with 304 when the client has this version of it; `Retry-After` says when to look
 /// again, until the job has ended.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "jobs",
+    summary = "See where a job stands",
+    params(
+        ("id" = JobId, Path, description = "The job."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the version that the client has."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The job.",
+            body = JobBody,
+            headers(
+                ("ETag" = String, description = "The job's version."),
+                ("Retry-After" = i64, description = "When to look again, in seconds; absent once the job has ended."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "The client has this version.",
+            headers(("ETag" = String, description = "The job's version.")),
+        ),
+    )
+)]
 pub(crate) async fn get_job(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,

@@ -4,6 +4,7 @@ use chrono::Utc;
 use domain::{Effort, JobId, JobStatus, Priority};
 use jobs::{Job, StageSummary};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Problem, ResultBody, StageBody, Timestamp, UsageBody};
 
@@ -14,7 +15,7 @@ pub(crate) const AUTO: &str = "auto";
 const POLL_SECONDS: (i64, i64) = (2, 15);
 
 /// What is known of a job as soon as it is accepted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobReceipt {
     /// The job's id: a UUID v7.
@@ -32,7 +33,7 @@ pub struct JobReceipt {
 }
 
 /// The addresses of a job, as paths on this server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JobLinks {
     /// The job.
     #[serde(rename = "self")]
@@ -46,7 +47,7 @@ pub struct JobLinks {
 }
 
 /// A job: what was asked, where it stands, what it did, what came out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobBody {
     /// The job's id: a UUID v7.

@@ -5,9 +5,10 @@ use std::fmt;
 use axum::http::StatusCode;
 use domain::{Failure, FailureCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What went wrong, for programs (`code`, `status`, `retryable`) and for people (`title`, `detail`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// The kind of problem as a URN; it says the same as `code`.
@@ -38,7 +39,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one field of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Which field, as a JSON pointer (RFC 6901); empty for the whole body.
     pub pointer: String,

@@ -7,6 +7,7 @@ mod get_diff;
 mod get_job;
 mod get_stage;
 mod health;
+mod openapi;
 mod problems;
 mod retry_job;
 mod server;
