@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo up down test check check-standin check-api nightly bench setup
+.PHONY: demo up down test check check-standin check-api check-webhooks nightly chaos bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -27,11 +27,21 @@ check-standin: setup ## the stand-in of the Messages API against the official Py
 check-api: setup ## the API against its own description, by schemathesis
 	scripts/check-api
 
-nightly: setup ## the long runs of the property tests: 10,000 edit sets against `git apply`, spoiled edits
-	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
+check-webhooks: setup ## our webhooks against the reference libraries for Python and JavaScript: needs their registries
+	scripts/webhook-verifiers target/webhook-verifiers
+	TINYGEN_TEST_WEBHOOK_VERIFIERS=$(CURDIR)/target/webhook-verifiers scripts/test -p tinygen published_libraries
 
-bench: setup ## the figures: fetch, sheet, store
-	cargo bench --locked --workspace
+nightly: setup ## the long runs: 10,000 edit sets against `git apply`, spoiled edits, ten million other schedules of the leases, 10,000 webhooks
+	NEXTEST_PROFILE=nightly TINYGEN_PROPTEST_CASES=10000 TINYGEN_MUTATOR_EDITS=1500 scripts/test -p pipeline
+	NEXTEST_PROFILE=nightly TINYGEN_SIMULATION_SEED=$$(date +%s)00000000 TINYGEN_SIMULATION_SCHEDULES=10000000 \
+		scripts/test -p simulation -p jobs
+	NEXTEST_PROFILE=nightly TINYGEN_WEBHOOK_STORM_JOBS=1000 scripts/test -p worker storm_of_faults
+
+chaos: setup ## the fault suite in full: processes and services killed, stopped, cut off (docs/RELIABILITY.md)
+	scripts/chaos
+
+bench: setup ## the figures: fetch, sheet, store, latency, drain, idle, load
+	TINYGEN_TEST_POSTGRES_FSYNC=on scripts/services cargo bench --locked --workspace
 
 setup:
 	@scripts/setup

@@ -1,7 +1,11 @@
 //! The command line.
 
+mod keys;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::{Cost, Effort, GitRef, RepoUrl};
+
+pub(crate) use keys::{CreateKeyArgs, KeysCommand};
 
 /// Git repository and a prompt in, unified diff out.
 #[derive(Debug, Parser)]
@@ -22,15 +26,18 @@ pub(crate) enum Command {
     /// Make one change and print the diff on stdout, progress on stderr.
     Run(RunArgs),
     /// Serve the HTTP API and work on jobs, in one process.
-    Serve,
+    Serve(ServeArgs),
     /// Serve the HTTP API alone: needs `DATABASE_URL=postgres://…`, `REDIS_URL`, and a `tinygen worker` somewhere.
-    Api,
+    Api(ServeArgs),
     /// Work on jobs alone: needs the same `DATABASE_URL` and `REDIS_URL` as the API.
     Worker,
     /// Show the whole service at work on a sample repository: no key, no network.
     Demo(DemoArgs),
     /// Bring the database to this version.
     Migrate,
+    /// Make, list and revoke API keys, in the database itself: no server needs to run.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Ask the API of this machine, or its worker, whether it is ready: exit code 0 or 1, for health checks.
     Health(HealthArgs),
     /// Print the description of the HTTP API: OpenAPI 3.1, as JSON.
@@ -62,6 +69,14 @@ pub(crate) struct RunArgs {
     /// Print the whole result as JSON (diff, receipt, usage) instead of the diff.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Arguments of `serve` and `api`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Serve without API keys, until the first one is made, also on an address that others reach.
+    #[arg(long)]
+    pub(crate) no_auth: bool,
 }
 
 /// Arguments of `health`.

@@ -4,8 +4,10 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use domain::Cost;
 use serde::{Deserialize, Deserializer, de};
 use toml::{Table, Value};
 
@@ -30,11 +32,13 @@ const PLAIN_VARIABLES: [&str; 6] = [
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
+    pub(crate) no_auth: bool,
     #[serde(deserialize_with = "optional_address")]
     pub(crate) worker_listen: Option<SocketAddr>,
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,
+    pub(crate) retention_days: u64,
     pub(crate) max_output_tokens: u32,
     pub(crate) max_sheet_tokens: u64,
     pub(crate) max_fetch_bytes: u64,
@@ -42,6 +46,13 @@ pub(crate) struct Config {
     pub(crate) egress_allow: Vec<String>,
     pub(crate) allow_plain_http: bool,
     pub(crate) repo_tokens: String,
+    pub(crate) max_creations_per_minute: u32,
+    pub(crate) max_requests_per_minute: u32,
+    pub(crate) max_queued_jobs: u64,
+    pub(crate) max_jobs_per_day: u64,
+    #[serde(deserialize_with = "dollars")]
+    pub(crate) max_usd_per_day: Cost,
+    pub(crate) max_waiting_jobs: u64,
     pub(crate) log: String,
     pub(crate) log_format: LogFormat,
     pub(crate) anthropic_api_key: String,
@@ -50,6 +61,9 @@ pub(crate) struct Config {
     pub(crate) anthropic_custom_headers: String,
     pub(crate) database_url: String,
     pub(crate) redis_url: String,
+    /// Set by the standard variables of OpenTelemetry alone, which its SDK reads by itself.
+    #[serde(skip)]
+    pub(crate) trace_export: TraceExport,
 }
 
 /// How log lines are written.
@@ -60,6 +74,49 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Where traces go.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum TraceExport {
+    /// Nowhere: no collector is named, or traces are turned off.
+    #[default]
+    Off,
+    /// Over HTTP to the collector that the SDK's variables name.
+    Http {
+        /// Longest wait for the collector to take a batch.
+        timeout: Duration,
+    },
+    /// Nowhere, because the collector is to be spoken to in a protocol that this program does not have.
+    Unsupported(String),
+}
+
+impl TraceExport {
+    /// Time for a batch by the specification of OTLP exporters.
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// What the variables say; by the specification an empty one counts as unset.
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let read = |name: &str| variable(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let for_traces = |name: &str| {
+            let names = [format!("OTEL_EXPORTER_OTLP_TRACES_{name}"), format!("OTEL_EXPORTER_OTLP_{name}")];
+            names.into_iter().find_map(|name| Some((read(&name)?, name)))
+        };
+        let is_disabled = read("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let exporters = read("OTEL_TRACES_EXPORTER").unwrap_or_else(|| "otlp".to_owned());
+        if is_disabled || exporters.split(',').all(|name| name.trim() != "otlp") || for_traces("ENDPOINT").is_none() {
+            return Ok(Self::Off);
+        }
+        if let Some((protocol, _)) = for_traces("PROTOCOL").filter(|(protocol, _)| protocol != "http/protobuf") {
+            return Ok(Self::Unsupported(protocol));
+        }
+        let timeout = for_traces("TIMEOUT").map(|(text, name)| {
+            let milliseconds =
+                text.parse().with_context(|| format!("{name} does not read: `{text}` is no number of ms"));
+            milliseconds.map(Duration::from_millis)
+        });
+        Ok(Self::Http { timeout: timeout.transpose()?.unwrap_or(Self::TIMEOUT) })
+    }
 }
 
 impl Config {
@@ -94,7 +151,8 @@ impl Config {
             let value = like(&default, &text).with_context(|| format!("{variable_name} does not read"))?;
             settings.insert(name, value);
         }
-        let config: Self = settings.try_into().context("the configuration does not read")?;
+        let mut config: Self = settings.try_into().context("the configuration does not read")?;
+        config.trace_export = TraceExport::from_variables(&variable)?;
         if config.concurrency == 0 {
             bail!("concurrency must be at least 1");
         }
@@ -108,6 +166,11 @@ impl Config {
         } else {
             self.database_url.clone()
         }
+    }
+
+    /// How long a job is kept after its end; absent: for ever.
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        (self.retention_days > 0).then(|| Duration::from_secs(self.retention_days.saturating_mul(24 * 60 * 60)))
     }
 
     /// Tokens for private repositories, by host.
@@ -141,6 +204,15 @@ impl fmt::Debug for Config {
             .field("concurrency", &self.concurrency)
             .finish_non_exhaustive()
     }
+}
+
+/// Reads an amount that is written as a number or, in a variable, as text.
+fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Cost, D::Error> {
+    let text = match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    text.parse().map_err(de::Error::custom)
 }
 
 fn read_file(file: &Path) -> anyhow::Result<Table> {
@@ -216,11 +288,54 @@ mod tests {
     }
 
     #[test]
+    fn dollars_are_read_exactly() {
+        let read = |file: &str, variable: &str| load(file, &[("TINYGEN_MAX_USD_PER_DAY", variable)]);
+        let nanos = |file: &str, variable: &str| read(file, variable).expect("valid").max_usd_per_day.as_nanos();
+        assert_eq!(nanos("", ""), 0);
+        assert_eq!(nanos("max_usd_per_day = 0.1", ""), 100_000_000);
+        assert_eq!(nanos("max_usd_per_day = 25", ""), 25_000_000_000);
+        assert_eq!(nanos("max_usd_per_day = 25", "12.50"), 12_500_000_000);
+        let error = format!("{:#}", read("", "cheap").expect_err("no amount"));
+        assert!(error.contains("max_usd_per_day") && error.contains("US dollars"), "{error}");
+    }
+
+    #[test]
+    fn jobs_are_kept_for_days_or_for_ever() {
+        let retention = |days: &str| load("", &[("TINYGEN_RETENTION_DAYS", days)]).map(|config| config.retention());
+        assert_eq!(retention("").expect("valid"), Some(Duration::from_hours(30 * 24)));
+        assert_eq!(retention("2").expect("valid"), Some(Duration::from_hours(48)));
+        assert_eq!(retention("0").expect("valid"), None);
+        assert!(retention("-1").is_err());
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let error = |file: &str, variables: &[(&str, &str)]| format!("{:#}", load(file, variables).expect_err("wrong"));
         assert!(error("", &[("TINYGEN_CONCURRENCY", "many")]).contains("TINYGEN_CONCURRENCY"));
         assert!(error("concurency = 1", &[]).contains("concurency"));
         assert!(error("", &[("TINYGEN_CONCURRENCY", "0")]).contains("at least 1"));
+    }
+
+    #[test]
+    fn traces_go_where_the_standard_variables_say() {
+        let export = |variables: &[(&str, &str)]| load("", variables).map(|config| config.trace_export);
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+        let http = |seconds| TraceExport::Http { timeout: Duration::from_secs(seconds) };
+        for off in [
+            &[][..],
+            &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")],
+            &[endpoint, ("OTEL_SDK_DISABLED", "TRUE")],
+            &[endpoint, ("OTEL_TRACES_EXPORTER", "none")],
+        ] {
+            assert_eq!(export(off).expect("valid"), TraceExport::Off, "{off:?}");
+        }
+        assert_eq!(export(&[endpoint]).expect("valid"), http(10));
+        assert_eq!(export(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c/x")]).expect("valid"), http(10));
+        assert_eq!(export(&[endpoint, ("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")]).expect("valid"), http(3));
+        let grpc = export(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).expect("valid");
+        assert_eq!(grpc, TraceExport::Unsupported("grpc".to_owned()));
+        let error = export(&[endpoint, ("OTEL_EXPORTER_OTLP_TIMEOUT", "3s")]).expect_err("no number");
+        assert!(format!("{error:#}").contains("OTEL_EXPORTER_OTLP_TIMEOUT"));
     }
 
     #[test]

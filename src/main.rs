@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod demo;
 mod health;
+mod keys;
 mod progress;
 mod run;
 mod serve;
@@ -22,6 +23,7 @@ use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command};
 use crate::config::{Config, DEFAULTS};
+use crate::telemetry::Telemetry;
 
 /// How long work on threads that block, such as a name lookup, may hold the end up. Nobody waits for its outcome any more.
 const LONGEST_BLOCKING: Duration = Duration::from_millis(500);
@@ -38,38 +40,43 @@ fn main() -> ExitCode {
 }
 
 fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
-    let runtime = Runtime::new().context("cannot start the threads")?;
-    let outcome = runtime.block_on(start(command));
-    runtime.shutdown_timeout(LONGEST_BLOCKING);
-    outcome
-}
-
-async fn start(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
+    match &command {
         Command::Config => print!("{DEFAULTS}"),
         Command::Openapi => print!("{}", api::description()),
-        command => return start_configured(command).await,
+        _ => return run_configured(command),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn start_configured(command: Command) -> anyhow::Result<ExitCode> {
-    let config = Config::load()?;
+fn run_configured(command: Command) -> anyhow::Result<ExitCode> {
+    let mut config = Config::load()?;
+    if let Command::Serve(args) | Command::Api(args) = &command {
+        config.no_auth |= args.no_auth;
+    }
     // Progress lines tell the story of a single run; logs would only repeat it.
     let is_interactive = matches!(command, Command::Run(_) | Command::Demo(_));
     let filter = if is_interactive && config.log == "info" { "error" } else { &config.log };
-    telemetry::start(filter, config.log_format)?;
+    let telemetry = Telemetry::start(&config, filter)?;
+    let runtime = Runtime::new().context("cannot start the threads")?;
+    let outcome = runtime.block_on(start(command, &config));
+    runtime.shutdown_timeout(LONGEST_BLOCKING);
+    telemetry.stop();
+    outcome
+}
+
+async fn start(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(&config, args).await,
-        Command::Serve => serve::serve(&config).await.map(|()| ExitCode::SUCCESS),
-        Command::Api => serve::serve_api(&config).await.map(|()| ExitCode::SUCCESS),
-        Command::Worker => serve::work(&config).await.map(|()| ExitCode::SUCCESS),
+        Command::Run(args) => run::run(config, args).await,
+        Command::Serve(_) => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Api(_) => serve::serve_api(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Worker => serve::work(config).await.map(|()| ExitCode::SUCCESS),
         Command::Demo(args) => demo::demo(args).await,
         Command::Migrate => {
-            wiring::jobs(&config).await?.migrate().await?;
+            wiring::jobs(config).await?.migrate().await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Health(args) => health::health(&config, args.role).await.map(|()| ExitCode::SUCCESS),
+        Command::Keys(command) => keys::keys(config, command).await.map(|()| ExitCode::SUCCESS),
+        Command::Health(args) => health::health(config, args.role).await.map(|()| ExitCode::SUCCESS),
         Command::Config | Command::Openapi => Ok(ExitCode::SUCCESS),
     }
 }

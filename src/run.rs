@@ -9,6 +9,7 @@ use api::wire::{ResultBody, UsageBody};
 use domain::{Cost, Failure, FailureCode, JobResult, JobSpec, Outcome, TokenUsage};
 use pipeline::MemoryJournal;
 use serde_json::json;
+use tracing::{Instrument, info_span};
 
 use crate::cli::RunArgs;
 use crate::config::Config;
@@ -36,6 +37,7 @@ pub(crate) async fn run(config: &Config, args: RunArgs) -> anyhow::Result<ExitCo
     };
     let display = Display::new();
     let work = pipeline.run(&spec, Arc::new(MemoryJournal::default()), display.callback());
+    let work = work.instrument(info_span!("run"));
     let outcome = tokio::select! {
         outcome = work => outcome,
         _ = tokio::signal::ctrl_c() => {

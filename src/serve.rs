@@ -6,26 +6,31 @@
 mod api_only;
 mod data_dir;
 mod signals;
+mod work_folder;
 mod worker_only;
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use egress::Egress;
-use jobs::Jobs;
+use jobs::{Jobs, Limits};
 use pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
-use worker::WorkerConfig;
+use tracing::{info, warn};
+use worker::{WebhookConfig, WorkerConfig};
 
 use crate::config::Config;
 use crate::wiring;
 
 use self::signals::shutdown_on_signal;
+use self::work_folder::WorkFolder;
 
 pub(crate) use api_only::serve_api;
 pub(crate) use worker_only::work;
+
+/// Open files that the process asks for: more than the API takes connections.
+const MAX_OPEN_FILES: u64 = 16_384;
 
 /// Serves until Ctrl-C or SIGTERM, then hands back what is running and ends.
 ///
@@ -35,22 +40,41 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let egress = wiring::egress(config)?;
     let jobs = wiring::jobs(config).await?;
     jobs.migrate().await?;
-    // A database of its own means a data directory of its own. The lock is held to the end.
-    let (folder, _lock) = if config.database_url.is_empty() {
+    // A database of its own means a data directory of its own. What is held is held to the end.
+    let (folder, _held) = if config.database_url.is_empty() {
         let folder = config.data_dir.join("repositories");
         let lock = data_dir::take_over(&jobs, &config.data_dir).await?;
         data_dir::make_empty(&folder)?;
-        (folder, Some(lock))
+        (folder, (Some(lock), None))
     } else {
-        (std::env::temp_dir(), None)
+        let folder = WorkFolder::create_in(&std::env::temp_dir())?;
+        (folder.path().to_owned(), (None, Some(folder)))
     };
     let pipeline = wiring::pipeline(config, &egress, &folder)?;
-    let listener = listen(config).await?;
-    let service = Service { listener, jobs, egress, pipeline, concurrency: config.concurrency };
+    let listener = listen(config, &jobs).await?;
+    let limits = wiring::limits(config);
+    let service = Service { listener, jobs, egress, pipeline, limits, concurrency: config.concurrency };
     service.run(shutdown_on_signal()?).await
 }
 
-async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+/// Listens, unless that would let strangers in: as long as no key was ever made, nobody needs one.
+async fn listen(config: &Config, jobs: &Jobs) -> anyhow::Result<TcpListener> {
+    let is_loopback = config.listen.ip().to_canonical().is_loopback();
+    if !is_loopback && !jobs.has_keys().await? {
+        if !config.no_auth {
+            bail!(
+                "{} (TINYGEN_LISTEN) is reached from other machines, and there is no API key: make one with `tinygen \
+                 keys create --name <what for>`, or listen on 127.0.0.1, or set TINYGEN_NO_AUTH=1 to let everybody in \
+                 who reaches that address",
+                config.listen
+            );
+        }
+        warn!(address = %config.listen, "Everybody who reaches this address may use the server (TINYGEN_NO_AUTH)");
+    }
+    // Many systems allow 1024 open files unless a program asks for more; each open stream of events is one.
+    if let Err(error) = rlimit::increase_nofile_limit(MAX_OPEN_FILES) {
+        warn!(%error, "Cannot raise the limit of open files");
+    }
     bind(config.listen, "TINYGEN_LISTEN").await
 }
 
@@ -64,6 +88,7 @@ pub(crate) struct Service {
     pub(crate) jobs: Jobs,
     pub(crate) egress: Egress,
     pub(crate) pipeline: Pipeline,
+    pub(crate) limits: Limits,
     pub(crate) concurrency: usize,
 }
 
@@ -84,13 +109,16 @@ impl Service {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
         let vitals = config.vitals.clone();
-        let state = api::ApiState::new(self.jobs.clone(), self.egress).beside_worker(move || vitals.stalled());
+        let state = api::ApiState::new(self.jobs.clone(), self.egress.clone()).with_limits(self.limits);
+        let state = state.beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
+        let courier = WebhookConfig::default();
+        let webhooks = Box::pin(worker::deliver_webhooks(self.jobs.clone(), self.egress, courier, shutdown.clone()));
         let worker = async {
             let outcome = worker::run(self.jobs, self.pipeline.into(), config, shutdown.clone()).await;
             shutdown.cancel();
             outcome.context("the worker stopped")
         };
-        tokio::join!(api, worker).1
+        tokio::join!(api, webhooks, worker).2
     }
 }

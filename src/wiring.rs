@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use egress::{Egress, EgressPolicy};
-use jobs::{Jobs, StoreError};
+use jobs::{Jobs, Limits, Policy, Quota, StoreError};
 use pipeline::llm::{Anthropic, AnthropicConfig, Credentials};
 use pipeline::repo::{FetchLimits, Fetcher, HostTokens};
 use pipeline::{Pipeline, PipelineConfig};
@@ -85,6 +85,19 @@ fn anthropic(config: &Config) -> anyhow::Result<AnthropicConfig> {
     })
 }
 
+/// What a key may do that has no limits of its own.
+pub(crate) fn limits(config: &Config) -> Limits {
+    Limits {
+        creations_per_minute: config.max_creations_per_minute,
+        requests_per_minute: config.max_requests_per_minute,
+        quota: Quota {
+            queued_jobs: config.max_queued_jobs,
+            jobs_per_day: config.max_jobs_per_day,
+            cost_per_day: config.max_usd_per_day,
+        },
+    }
+}
+
 /// The job store.
 ///
 /// # Errors
@@ -97,6 +110,9 @@ pub(crate) async fn jobs(config: &Config) -> anyhow::Result<Jobs> {
         made.with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let jobs = Jobs::open(&config.database_url()).await.context("cannot open the database")?;
+    let max_waiting_jobs = if config.max_waiting_jobs == 0 { u64::MAX } else { config.max_waiting_jobs };
+    let policy = Policy { max_waiting_jobs, retention: config.retention(), ..Policy::default() };
+    let jobs = jobs.with_policy(policy);
     if config.redis_url.is_empty() {
         return Ok(jobs);
     }

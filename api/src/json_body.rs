@@ -91,7 +91,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 /// The JSON pointer (RFC 6901) of a place in a body.
-fn pointer(path: &Path) -> String {
+pub(crate) fn pointer(path: &Path) -> String {
     let token = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
         Segment::Map { key } | Segment::Enum { variant: key } => {
@@ -117,7 +117,7 @@ mod tests {
 
     fn first_pointer(body: &str) -> String {
         match parse::<Order>(body.as_bytes()) {
-            Err(ApiError::Invalid(errors)) => errors[0].pointer.clone(),
+            Err(ApiError::Invalid(errors)) => errors[0].pointer.clone().expect("a place in the body"),
             other => panic!("{body}: {other:?}"),
         }
     }

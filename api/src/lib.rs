@@ -4,18 +4,28 @@
 //! `routes/`, named like what it does; what several of them say is in [`wire`]. Whatever goes wrong is answered with
 //! problem details (RFC 9457) and the request's id.
 
+mod accept;
+mod auth;
 mod caller;
 mod cross_origin;
+mod cursor;
 mod error;
+mod etag;
+mod event_stream;
+mod field;
+mod guard;
+mod idempotency;
 mod json_body;
+mod limits;
 mod observe;
 mod openapi;
 mod path_of;
 mod routes;
 mod server;
 mod state;
+mod wait;
 pub mod wire;
 
-pub use routes::{description, health_router, router};
+pub use routes::{description, guarded_paths, health_router, router};
 pub use server::{serve, serve_health};
-pub use state::ApiState;
+pub use state::{ApiState, Pace};

@@ -1,43 +1,36 @@
 //! The description of the API (OpenAPI 3.1), made from the routes themselves.
 //!
-//! Each handler describes what is its own: parameters, bodies, and the answers that only it gives. What many answers
-//! have in common is put in here, once.
+//! Each handler describes what is its own: parameters, bodies, the answers of success, and in `x-problems` the codes of
+//! the problems that only it has. What many answers have in common is put in here, once.
 
-use utoipa::openapi::path::Operation;
-use utoipa::openapi::response::Response;
-use utoipa::openapi::{
-    Content, Header, InfoBuilder, License, Object, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder, ServerBuilder,
-    Type,
+mod headers;
+mod names;
+mod problems;
+mod webhooks;
+
+use utoipa::openapi::path::{Operation, PathItem, Paths};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr, ServerBuilder};
+
+pub(crate) use names::{
+    DeliveryStatusName, DisabledReasonName, EventName, LiveEventName, MessageName, Metadata, PathPatternText,
+    ReplayStatusName, StrategyName, WebhookEventName,
 };
-use utoipa::{PartialSchema, ToSchema};
-
-use crate::wire::{FieldError, Problem};
 
 const ABOUT: &str = "A Git repository and a prompt in, a unified diff out.
 
 These paths are version 1: they change by addition only. Unknown fields of a request are refused. Errors are problem \
-details (RFC 9457); programs branch on `code`.";
+details (RFC 9457); programs branch on `code`. `POST /analyze`, without the slash at the end, is `POST /analyze/`.
 
-/// An answer that several routes give: status and description.
-type CommonResponse = (&'static str, &'static str);
+A server is open until its first API key is made; from then on every request but those for health and this description \
+needs one.";
 
-/// What any request may be answered with.
-const OF_ALL: &[CommonResponse] = &[
-    ("405", "`method_not_allowed`: the address exists, but not with this method."),
-    ("500", "`internal`: a defect in tinygen; its log says more, by the request's id."),
-    ("503", "`storage_unavailable`: the database is away; nothing was stored. `Retry-After` says when to ask again."),
-];
+const ABOUT_KEYS: &str = "An API key, as `POST /keys` or `tinygen keys create` shows it once. The scope that a request \
+needs is named beside it. An open server needs none.";
 
-/// What a request with a body may be answered with.
-const OF_BODIES: &[CommonResponse] = &[
-    ("400", "`malformed_json`: the body is not JSON."),
-    ("408", "`request_timeout`: the body did not come within 30 s."),
-    ("413", "`body_too_large`: the body is larger than 64 KiB."),
-    ("415", "`unsupported_media_type`: the body is something else than JSON."),
-];
-
-/// What a request about one thing may be answered with.
-const OF_THINGS: &[CommonResponse] = &[("404", "`not_found`: there is no such thing, or it is somebody else's.")];
+/// The name of the security scheme, and what keys begin with.
+const KEY: &str = "key";
+const KEY_FORMAT: &str = "tg_…";
 
 /// The description before any route is added.
 pub(crate) fn base() -> OpenApi {
@@ -50,18 +43,40 @@ pub(crate) fn base() -> OpenApi {
     OpenApiBuilder::new().info(info).servers(Some([ServerBuilder::new().url("/").build()])).build()
 }
 
-/// The description with what answers have in common.
-pub(crate) fn complete(mut openapi: OpenApi) -> OpenApi {
-    let components = openapi.components.get_or_insert_default();
-    components.schemas.insert(Problem::name().into_owned(), Problem::schema());
-    components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
-    for (path, item) in &mut openapi.paths.paths {
-        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().filter_map(Option::as_mut) {
-            complete_operation(path, operation);
+/// Adds to routes that are guarded what the guard answers, and that an open server needs no key.
+pub(crate) fn describe_guard(openapi: &mut OpenApi) {
+    for_each_operation(&mut openapi.paths, |_, method, operation| {
+        let is_safe = method == "get";
+        problems::add(operation, problems::OF_GUARDED);
+        problems::add(operation, if is_safe { &[] } else { problems::OF_UNSAFE });
+        operation.security.get_or_insert_default().insert(0, SecurityRequirement::default());
+        for response in responses(operation) {
+            headers::add(response, headers::OF_GUARDED);
         }
-    }
-    openapi
+    });
+}
+
+/// Adds what answers have in common, and what webhooks are sent.
+pub(crate) fn complete(openapi: &mut OpenApi) {
+    for_each_operation(&mut openapi.paths, |path, _, operation| {
+        problems::add_own(operation);
+        problems::add(operation, problems::OF_ALL);
+        if operation.request_body.is_some() {
+            problems::add(operation, problems::OF_BODIES);
+        }
+        if path.contains('{') {
+            problems::add(operation, problems::OF_THINGS);
+        }
+        for response in responses(operation) {
+            headers::add(response, headers::OF_ALL);
+        }
+    });
+    let components = openapi.components.get_or_insert_default();
+    problems::add_schemas(components);
+    headers::add_components(components);
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(KEY_FORMAT);
+    components.add_security_scheme(KEY, SecurityScheme::Http(scheme.description(Some(ABOUT_KEYS)).build()));
+    openapi.webhooks = Some(webhooks::describe(components));
 }
 
 /// The description as it is served.
@@ -70,32 +85,20 @@ pub(crate) fn to_json(openapi: &OpenApi) -> String {
     json + "\n"
 }
 
-fn complete_operation(path: &str, operation: &mut Operation) {
-    let mut common = OF_ALL.to_vec();
-    if operation.request_body.is_some() {
-        common.extend(OF_BODIES);
-    }
-    if path.contains('{') {
-        common.extend(OF_THINGS);
-    }
-    let responses = &mut operation.responses.responses;
-    for (status, description) in common {
-        let response = || RefOr::T(ResponseBuilder::new().description(description).build());
-        responses.entry(status.to_owned()).or_insert_with(response);
-    }
-    for (status, response) in responses {
-        if let RefOr::T(response) = response {
-            complete_response(status, response);
+fn for_each_operation(paths: &mut Paths, mut change: impl FnMut(&str, &str, &mut Operation)) {
+    for (path, item) in &mut paths.paths {
+        let PathItem { get, post, patch, delete, .. } = item;
+        for (method, operation) in [("get", get), ("post", post), ("patch", patch), ("delete", delete)] {
+            if let Some(operation) = operation {
+                change(path, method, operation);
+            }
         }
     }
 }
 
-fn complete_response(status: &str, response: &mut Response) {
-    if status.starts_with(['4', '5']) && response.content.is_empty() {
-        let problem = Content::new(Some(Ref::from_schema_name(Problem::name())));
-        response.content.insert("application/problem+json".to_owned(), problem.into());
-    }
-    let mut header = Header::new(Object::with_type(Type::String));
-    header.description = Some("The id of the request, as in the logs: the client's own, or a new one.".to_owned());
-    response.headers.insert("X-Request-Id".to_owned(), header.into());
+fn responses(operation: &mut Operation) -> impl Iterator<Item = &mut utoipa::openapi::Response> {
+    operation.responses.responses.values_mut().filter_map(|response| match response {
+        RefOr::T(response) => Some(response),
+        RefOr::Ref(_) => None,
+    })
 }

@@ -2,17 +2,22 @@
 
 mod cancel_job;
 mod create_job;
+mod delete_job;
 mod docs;
 mod get_diff;
+mod get_events;
 mod get_health;
 mod get_job;
 mod get_stage;
+mod keys;
+mod list_jobs;
 mod retry_job;
+mod webhooks;
 
 use std::any::Any;
 
 use axum::Router;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use domain::{JobId, StageKey};
@@ -25,34 +30,58 @@ use crate::ApiState;
 use crate::caller::Caller;
 use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
+use crate::guard::guard;
 use crate::observe::observe;
 use crate::openapi;
 use crate::wire::{JobBody, ResultBody};
 
+/// The path of [`create_job`](create_job::create_job) without its last slash: `curl -d` does not follow a redirect.
+const ANALYZE: &str = "/analyze";
+
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
-    let (routes, description) = routes().split_for_parts();
-    let routes = routes
-        // `curl -d` does not follow a redirect.
-        .route("/analyze", post(create_job::create_job))
-        .merge(docs::routes(&openapi::complete(description)));
-    wrap(routes).with_state(state)
+    let guarded = guarded_routes()
+        .route(ANALYZE, post(create_job::create_job))
+        .route_layer(from_fn_with_state(state.clone(), guard));
+    let (routes, description) = describe(guarded).split_for_parts();
+    wrap(routes.merge(docs::routes(&description))).with_state(state)
 }
 
 /// The description of the API: OpenAPI 3.1, as JSON.
 pub fn description() -> String {
-    openapi::to_json(&openapi::complete(routes().into_openapi()))
+    openapi::to_json(describe(guarded_routes()).get_openapi())
 }
 
-fn routes() -> OpenApiRouter<ApiState> {
-    OpenApiRouter::with_openapi(openapi::base())
+/// The paths for which a key is needed, with `{…}` where something is to be filled in.
+pub fn guarded_paths() -> Vec<String> {
+    let description = guarded_routes().into_openapi();
+    description.paths.paths.into_keys().chain([ANALYZE.to_owned()]).collect()
+}
+
+/// The guarded routes and all others, with their description.
+fn describe(mut guarded: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
+    openapi::describe_guard(guarded.get_openapi_mut());
+    let mut routes = OpenApiRouter::with_openapi(openapi::base()).merge(guarded).merge(health_routes());
+    openapi::complete(routes.get_openapi_mut());
+    routes
+}
+
+/// The routes for which a key is needed as soon as there is one; each handler names its [`Caller`].
+fn guarded_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
         .routes(routes!(create_job::create_job))
+        .routes(routes!(list_jobs::list_jobs))
         .routes(routes!(get_job::get_job))
+        .routes(routes!(delete_job::delete_job))
         .routes(routes!(cancel_job::cancel_job))
         .routes(routes!(retry_job::retry_job))
         .routes(routes!(get_diff::get_diff))
+        .routes(routes!(get_events::get_events))
         .routes(routes!(get_stage::get_stage))
-        .merge(health_routes())
+        .routes(routes!(keys::list_keys::list_keys))
+        .routes(routes!(keys::create_key::create_key))
+        .routes(routes!(keys::revoke_key::revoke_key))
+        .merge(webhooks::routes())
 }
 
 /// Only what a health check asks: for a process that works on jobs and serves no API.
@@ -100,7 +129,9 @@ async fn read_body(state: &ApiState, job: &Job) -> Result<JobBody, ApiError> {
 /// Reads what [`StageKey`] displays: `plan`, or `edit:src/main.rs`.
 fn read_stage_key(name: &str) -> Option<StageKey> {
     let (kind, item) = name.split_once(':').unwrap_or((name, ""));
-    Some(StageKey { kind: kind.parse().ok()?, item: item.to_owned() })
+    // PostgreSQL compares no text with it.
+    let is_text = !item.contains('\0');
+    is_text.then_some(StageKey { kind: kind.parse().ok()?, item: item.to_owned() })
 }
 
 #[cfg(test)]
@@ -122,6 +153,7 @@ mod tests {
         }
         assert_eq!(read_stage_key("plans"), None);
         assert_eq!(read_stage_key(""), None);
+        assert_eq!(read_stage_key("edit:a\0b"), None);
     }
 
     #[tokio::test]

@@ -14,13 +14,18 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::state::MAX_STREAMS;
 use crate::{ApiState, health_router, router};
 
-/// Most connections at a time; the next ones wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 1024;
+/// Most connections at a time; the next ones wait in the kernel's backlog. Streams of events leave room for requests.
+const MAX_CONNECTIONS: usize = MAX_STREAMS + 1024;
+
+/// What hyper keeps for one connection at most, in bytes: the headers of a request, or what a client is slow to take.
+const MAX_BUFFER_BYTES: usize = 64 * 1024;
 
 /// Longest time a client may take for the headers of a request, and the longest silence between two requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,24 +36,30 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when no connection can be accepted, for example because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves the API until `shutdown` is cancelled, then lets the requests that are under way finish, for at most 10 s.
+/// Serves the API until `shutdown` is cancelled, then ends streams of events and answers who waits for a job, at once, and
+/// lets the other requests that are under way finish, for at most 10 s.
 pub async fn serve(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
-    serve_routes(listener, router(state), shutdown).await;
+    let write_timeout = state.pace.write_timeout;
+    let app = router(ApiState { closing: shutdown.clone(), ..state });
+    serve_routes(listener, app, write_timeout, shutdown).await;
 }
 
 /// Like [`serve`], for `/healthz` and `/readyz` alone.
 pub async fn serve_health(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
-    serve_routes(listener, health_router(state), shutdown).await;
+    let write_timeout = state.pace.write_timeout;
+    serve_routes(listener, health_router(state), write_timeout, shutdown).await;
 }
 
-async fn serve_routes(listener: TcpListener, app: Router, shutdown: CancellationToken) {
+async fn serve_routes(listener: TcpListener, app: Router, write_timeout: Duration, shutdown: CancellationToken) {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_BUFFER_BYTES);
     let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let conversations = TaskTracker::new();
 
     while let Some((stream, slot)) = shutdown.run_until_cancelled(accept(&listener, &slots)).await {
-        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app.clone()));
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(write_timeout));
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(app.clone()));
         let shutdown = shutdown.clone();
         conversations.spawn(async move {
             let mut connection = pin!(connection);

@@ -1,9 +1,18 @@
 //! What every handler has at hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use egress::Egress;
-use jobs::Jobs;
+use jobs::{Jobs, Limits};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Authenticator;
+use crate::limits::Rates;
+
+/// Streams of events that are open at a time: a few kilobytes each, and a connection, of which `server` keeps more.
+pub(crate) const MAX_STREAMS: usize = 4096;
 
 /// What every handler has at hand. Clones share the same store and the same policy.
 #[derive(Clone)]
@@ -12,17 +21,66 @@ pub struct ApiState {
     pub(crate) jobs: Jobs,
     /// Which addresses this server talks to: a job for another one is refused at once.
     pub(crate) egress: Egress,
+    /// Who holds which key.
+    pub(crate) keys: Arc<Authenticator>,
+    /// What a key may do that has no limits of its own.
+    pub(crate) limits: Limits,
+    /// What they have done lately.
+    pub(crate) rates: Arc<Rates>,
     /// What stands still in the worker of this process, if it has one and something does.
     pub(crate) stalled: Stalled,
+    /// How patient the server is.
+    pub(crate) pace: Pace,
+    /// Room for streams of events.
+    pub(crate) streams: Arc<Semaphore>,
+    /// The server ends: what would go on for long ends too.
+    pub(crate) closing: CancellationToken,
+}
+
+/// How patient the server is with clients that are silent or slow.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Longest silence of a stream of events.
+    pub ping: Duration,
+    /// Longest time that a client may take nothing of what is sent to it.
+    pub write_timeout: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { ping: Duration::from_secs(15), write_timeout: Duration::from_secs(30) }
+    }
 }
 
 /// Says what stands still in a worker, if anything does.
 pub(crate) type Stalled = Option<Arc<dyn Fn() -> Option<&'static str> + Send + Sync>>;
 
 impl ApiState {
-    /// An API over these jobs, for repositories at these addresses.
+    /// An API over these jobs, for repositories at these addresses, with the default limits.
     pub fn new(jobs: Jobs, egress: Egress) -> Self {
-        Self { jobs, egress, stalled: None }
+        Self {
+            keys: Arc::new(Authenticator::new(jobs.clone())),
+            jobs,
+            egress,
+            limits: Limits::default(),
+            rates: Arc::default(),
+            stalled: None,
+            pace: Pace::default(),
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// The same API with other limits for keys that have none of their own.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// The same API with another patience.
+    #[must_use]
+    pub fn with_pace(self, pace: Pace) -> Self {
+        Self { pace, ..self }
     }
 
     /// The same API in a process that also works on jobs: its health is that of its worker too. `stalled` says what

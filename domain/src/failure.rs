@@ -46,6 +46,11 @@ macro_rules! failure_codes {
                 match self { $(Self::$variant => $name),+ }
             }
 
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
+            }
+
             /// Whether the same job may well succeed on another attempt.
             pub fn is_retryable(self) -> bool {
                 match self { $(Self::$variant => $retryable),+ }
@@ -63,6 +68,8 @@ failure_codes! {
     RepoEmpty = "repo_empty", false;
     /// The repository has no such branch, tag or commit.
     RefNotFound = "ref_not_found", false;
+    /// None of the repository's files is one that the job may see.
+    NoMatchingPaths = "no_matching_paths", false;
     /// More bytes, objects, entries or levels than allowed.
     RepoTooLarge = "repo_too_large", false;
     /// The host did not deliver in time.

@@ -1,5 +1,6 @@
 //! A job: one request, and where it stands.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::{Cost, Effort, GitRef, Priority, RepoUrl, Strategy};
+use crate::{Cost, Effort, GitRef, PathFilter, PathPattern, Priority, RepoUrl, Strategy};
 
 /// Longest prompt a job may carry, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 32 * 1024;
@@ -17,6 +18,18 @@ pub const DEFAULT_TIMEOUT_SECONDS: u32 = 1_800;
 
 /// The longest that a job may ask to be worked on: a day, in seconds.
 pub const MAX_TIMEOUT_SECONDS: u32 = 86_400;
+
+/// The most tries that a job may ask for.
+pub const MAX_ATTEMPTS: u32 = 10;
+
+/// The most pairs of metadata a job may carry.
+pub const MAX_METADATA_PAIRS: usize = 16;
+
+/// The longest name, and the longest value, of a pair of metadata, in bytes.
+pub const MAX_METADATA_BYTES: usize = 512;
+
+/// The most patterns in each of a job's two lists.
+pub const MAX_PATH_PATTERNS: usize = 64;
 
 /// The name of a job: a UUID v7 (RFC 9562), so ids sort by creation time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -87,6 +100,18 @@ pub struct JobSpec {
     /// How long workers may work on it, over all its attempts, in seconds; waiting does not count.
     #[serde(default = "default_timeout_seconds")]
     pub timeout_seconds: u32,
+    /// How often it may be tried; as often as the server's other jobs when absent.
+    #[serde(default)]
+    pub max_attempts: Option<u32>,
+    /// The files that may be shown and changed; all of them when empty.
+    #[serde(default)]
+    pub paths: Vec<PathPattern>,
+    /// The files among them that may not.
+    #[serde(default)]
+    pub exclude_paths: Vec<PathPattern>,
+    /// What the client wants to find on the job again. Nothing of ours looks at it.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
 }
 
 fn default_timeout_seconds() -> u32 {
@@ -106,7 +131,16 @@ impl JobSpec {
             max_cost: None,
             priority: Priority::default(),
             timeout_seconds: DEFAULT_TIMEOUT_SECONDS,
+            max_attempts: None,
+            paths: Vec::new(),
+            exclude_paths: Vec::new(),
+            metadata: BTreeMap::new(),
         }
+    }
+
+    /// Which files may be shown and changed.
+    pub fn path_filter(&self) -> PathFilter {
+        PathFilter::new(&self.paths, &self.exclude_paths)
     }
 }
 
@@ -195,6 +229,7 @@ mod tests {
         let old = r#"{"repoUrl":"https://github.com/a/b","prompt":"x","ref":null,"maxCost":null}"#;
         let spec: JobSpec = serde_json::from_str(old).expect("it reads");
         assert_eq!((spec.priority, spec.timeout_seconds), (Priority::Normal, 1_800));
+        assert_eq!((spec.max_attempts, spec.metadata.len(), spec.path_filter().is_open()), (None, 0, true));
     }
 
     #[test]

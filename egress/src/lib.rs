@@ -9,10 +9,14 @@ mod address;
 mod client;
 mod error;
 mod host;
+mod operator;
 mod policy;
+mod post;
 mod resolver;
 
 pub use address::{is_metadata_service, is_public};
 pub use client::{Egress, Purpose};
 pub use error::{Block, EgressError};
+pub use operator::operator_client;
 pub use policy::EgressPolicy;
+pub use post::{Post, PostAnswer};

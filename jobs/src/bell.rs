@@ -34,6 +34,14 @@ impl Bell {
         RedisBell::new(url).map(Self::Redis).map_err(StoreError::RedisAddress)
     }
 
+    /// What rings go through, as traces name it.
+    pub(crate) fn system(&self) -> &'static str {
+        match self {
+            Self::Local(_) => "in_process",
+            Self::Redis(_) => "redis",
+        }
+    }
+
     /// Wakes as many waiting workers as there are jobs; when none waits, the next ones to wait do not. Takes half a
     /// second at most, however the bell fares.
     pub(crate) async fn ring(&self, jobs: &[JobId]) {

@@ -2,12 +2,20 @@
 
 use std::error::Error;
 
+use crate::quota::QuotaExceeded;
+
 /// Why the store did not do as asked: one variant per reaction.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another worker holds the job now, or the job is over: stop, and forget the result.
     #[error("the job's lease is lost")]
     LeaseLost,
+    /// There would be too many jobs, or they would cost too much: ask for fewer, or later.
+    #[error(transparent)]
+    QuotaExceeded(QuotaExceeded),
+    /// The job was there, but what it was about has been forgotten, as somebody asked or as it was long ago.
+    #[error("the job has been deleted")]
+    Purged,
     /// The database cannot be reached or is too busy: the same request may well succeed later.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
@@ -41,6 +49,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The variant's name, as traces show it.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::LeaseLost => "lease_lost",
+            Self::Purged => "purged",
+            Self::QuotaExceeded(_) => "quota_exceeded",
+            Self::Unavailable(_) => "unavailable",
+            Self::Address { .. } | Self::RedisAddress(_) => "address",
+            Self::Migrate(_) => "migrate",
+            Self::Damaged { .. } => "damaged",
+            Self::Database(_) => "database",
+        }
+    }
+
     /// For `map_err`: a value that does not read.
     pub(crate) fn damaged<E: Into<Box<dyn Error + Send + Sync>>>(what: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::Damaged { what, source: source.into() }
@@ -68,10 +90,10 @@ impl From<sqlx::Error> for StoreError {
 /// Whether an error code of the database tells of a state that passes.
 ///
 /// Postgres (Appendix A of its manual): class 08 connection, 40 rolled back to break a tie, 53 out of resources, 57
-/// stopped by the operator. SQLite ("Result and Error Codes"): the low byte 5 busy, 6 locked, 10 I/O, 13 disk full.
+/// stopped by the operator; 25P03 a transaction ended because we were silent. SQLite ("Result and Error Codes"): the low byte 5 busy, 6 locked, 10 I/O, 13 disk full.
 fn is_passing(code: &str) -> bool {
     if code.len() == 5 {
-        return ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class));
+        return ["08", "25P03", "40", "53", "57"].iter().any(|class| code.starts_with(class));
     }
     code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6 | 10 | 13))
 }
@@ -82,10 +104,10 @@ mod tests {
 
     #[test]
     fn tells_what_passes_from_what_does_not() {
-        for passing in ["08006", "40001", "40P01", "53300", "57P01", "5", "517", "6", "13"] {
+        for passing in ["08006", "40001", "40P01", "53300", "57P01", "25P03", "5", "517", "6", "13"] {
             assert!(is_passing(passing), "{passing}");
         }
-        for lasting in ["23505", "42P01", "1", "787", "1555"] {
+        for lasting in ["23505", "25P02", "42P01", "1", "787", "1555"] {
             assert!(!is_passing(lasting), "{lasting}");
         }
     }

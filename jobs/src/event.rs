@@ -6,6 +6,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+/// Events that one reading gives at most; who wants more asks again after the last one.
+pub const MAX_EVENTS: usize = 500;
+
 /// Something that happened to a job. Polling, streams and webhooks all read these.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvent {
@@ -28,6 +31,9 @@ macro_rules! event_kinds {
         }
 
         impl EventKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The name used in SQL and JSON.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
@@ -70,12 +76,14 @@ event_kinds! {
     JobFailed = "job.failed";
     /// The job ended because somebody asked for it.
     JobCanceled = "job.canceled";
+    /// Everything the job was about was forgotten, its other events too.
+    JobPurged = "job.purged";
 }
 
 impl EventKind {
-    /// Whether the job has ended: nothing can follow but [`Self::JobRetried`].
+    /// Whether the job has ended: nothing can follow but [`Self::JobRetried`] and [`Self::JobPurged`].
     pub fn is_terminal(self) -> bool {
-        matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCanceled)
+        matches!(self, Self::JobSucceeded | Self::JobFailed | Self::JobCanceled | Self::JobPurged)
     }
 }
 

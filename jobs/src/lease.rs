@@ -61,6 +61,10 @@ pub struct ClaimedJob {
     pub rescues: u32,
     /// How long it may still be worked on.
     pub time_left: Duration,
+    /// The trace of the request that asked for it, or last for another run, as W3C `traceparent`.
+    pub trace_context: Option<String>,
+    /// The trace of the attempt before, since that request.
+    pub last_attempt_trace_context: Option<String>,
 }
 
 /// What a worker learns about its lease.
@@ -68,6 +72,8 @@ pub struct ClaimedJob {
 pub enum Heartbeat {
     /// Go on.
     Held,
+    /// Go on, but the lease was not renewed: something else holds the job's row at this moment. Beat again soon.
+    Delayed,
     /// Somebody asked for the end of the job: stop, then [`confirm_cancel`](crate::Jobs::confirm_cancel).
     CancelRequested,
     /// Another worker holds the job, or it is over: stop and write nothing.
@@ -85,12 +91,12 @@ pub enum Requeued {
     Canceled,
 }
 
-/// How long a lease lasts and how often a job is tried.
+/// How long a lease lasts, how often a job is tried, and how many may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
     /// From a claim or a heartbeat to the time at which another worker may take over.
     pub lease: Duration,
-    /// Attempts of a job submitted from now on.
+    /// Attempts of a job submitted from now on that does not say.
     pub max_attempts: u32,
     /// Workers lost on one job until it is given up as poisoned.
     pub max_lost_workers: u32,
@@ -98,6 +104,14 @@ pub struct Policy {
     pub ageing: Duration,
     /// From a job's submission, or its last retry, to the time beyond which it does not wait for a rate limit.
     pub max_postponement: Duration,
+    /// Jobs of all owners that may wait for a worker at the same time.
+    pub max_waiting_jobs: u64,
+    /// From the end of a job to the time when everything it was about is forgotten; absent: never.
+    pub retention: Option<Duration>,
+    /// From then to the time when its id is forgotten too.
+    pub tombstone: Duration,
+    /// From a job's submission to the time when the name of its request may be given to another one.
+    pub idempotency: Duration,
 }
 
 impl Default for Policy {
@@ -108,6 +122,10 @@ impl Default for Policy {
             max_lost_workers: 3,
             ageing: Duration::from_mins(10),
             max_postponement: Duration::from_hours(24),
+            max_waiting_jobs: 100_000,
+            retention: Some(Duration::from_hours(30 * 24)),
+            tombstone: Duration::from_hours(90 * 24),
+            idempotency: Duration::from_hours(24),
         }
     }
 }

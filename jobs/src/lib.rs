@@ -2,34 +2,58 @@
 //!
 //! [`Jobs`] is the façade. The row is the truth: every write of a worker names the lease it holds and changes nothing
 //! when that is not the newest any more, and each change of a job is one transaction together with the event that tells
-//! of it. The bell only says that looking may be worth while.
+//! of it. The bell only says to workers, and [`Watch`] to watchers, that looking may be worth while.
 
 mod bell;
+mod changes;
+mod ended;
 mod error;
 mod event;
 mod job;
+mod key;
 mod lease;
+mod live;
+mod quota;
 mod store;
+mod webhook;
 
 use std::time::Duration;
 
-use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, StageKey, StageRecord};
+use domain::{CallRecord, CallReservation, Cost, Failure, JobId, JobResult, KeyId, StageKey, StageRecord};
 use serde_json::Value;
+use tracing::{Instrument, info_span};
 
 use crate::bell::Bell;
+use crate::changes::Changes;
 use crate::store::Store;
 
+pub use changes::{News, Watch};
+pub use ended::EndedJob;
 pub use error::StoreError;
-pub use event::{EventKind, JobEvent, UnknownEventKind};
-pub use job::{Cancellation, Job, NewJob, Retrial, StageSummary, Swept};
+pub use event::{EventKind, JobEvent, MAX_EVENTS, UnknownEventKind};
+pub use job::{
+    AttemptFailure, Cancellation, Idempotency, Job, JobPage, JobPlace, JobQuery, NewJob, Purge, Retrial, Retry,
+    StageSummary, Submission, Swept,
+};
+pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey};
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
+pub use live::{LiveEvent, LiveNews};
+pub use quota::{LimitOverrides, Limits, Quota, QuotaBound, QuotaExceeded};
+pub use webhook::{
+    ClaimedDelivery, DEFAULT_WEBHOOK_EVENTS, Delivery, DeliveryAttempt, DeliveryEnd, DeliveryFilter, DeliveryId,
+    DeliveryLease, DeliveryStatus, DisabledReason, Exchange, JobWebhook, MAX_WEBHOOKS, NewWebhook, Pace, Redelivery,
+    Rotated, TEST_EVENT, UnknownDeliveryStatus, WEBHOOK_EVENTS, Webhook, WebhookChange, WebhookId, WebhookPolicy,
+    WebhookSecret,
+};
 
-/// The jobs of one database. Cheap to clone; clones share their connections and their bell.
+/// The jobs of one database. Cheap to clone; clones share their connections, their bell and their watchers.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     store: Store,
     bell: Bell,
+    changes: Changes,
     policy: Policy,
+    webhook_policy: WebhookPolicy,
 }
 
 /// Opening.
@@ -39,16 +63,24 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::Address`] for anything else, [`StoreError::Unavailable`] when nobody answers there.
     pub async fn open(database_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(database_url).await?, bell: Bell::local(), policy: Policy::default() })
+        let store = Store::open(database_url).await?;
+        Ok(Self {
+            store,
+            bell: Bell::local(),
+            changes: Changes::local(),
+            policy: Policy::default(),
+            webhook_policy: WebhookPolicy::default(),
+        })
     }
 
     /// The same jobs with their bell in Redis (`redis://…`, or `rediss://…` for TLS), so that workers in other processes
-    /// hear it. Connects when it first rings or waits: a Redis that is away only makes workers look by themselves.
+    /// hear it, and with what is told to watchers going through it too. Connects when it first rings or waits: a Redis that
+    /// is away only makes workers and watchers look by themselves.
     ///
     /// # Errors
     /// [`StoreError::RedisAddress`] when the address does not read.
     pub fn with_redis(self, redis_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { bell: Bell::redis(redis_url)?, ..self })
+        Ok(Self { bell: Bell::redis(redis_url)?, changes: Changes::redis(redis_url)?, ..self })
     }
 
     /// The same jobs under other rules.
@@ -61,7 +93,8 @@ impl Jobs {
     /// else on the other connections stands still. Must be called on a Tokio runtime.
     #[must_use]
     pub fn on_own_connection(&self) -> Self {
-        Self { store: self.store.on_own_connection(), bell: self.bell.clone(), policy: self.policy }
+        let (store, bell, changes) = (self.store.on_own_connection(), self.bell.clone(), self.changes.clone());
+        Self { store, bell, changes, ..*self }
     }
 
     /// Brings the tables up to date. Safe from several processes at once, and beside older and newer releases.
@@ -94,57 +127,145 @@ impl Jobs {
 /// For the ones who ask for jobs.
 impl Jobs {
     /// Accepts a job. When this returns, the job is on the disk and will be worked on.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`] when it would be one too many; several processes cannot both take the last place.
     pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
-        let job = self.store.submit(job.into(), &self.policy).await?;
-        self.bell.ring(&[job.id]).await;
+        let id = JobId::new();
+        let job = self.store.traced("submit", id, self.store.submit(id, job.into(), &self.policy)).await?;
+        self.ring(id).await;
         Ok(job)
     }
 
+    /// Accepts a job under a name of its client's: the second time, also at the same moment in another process, it is the
+    /// job that the first time made. A name is kept for a day.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when that job has been forgotten.
+    pub async fn submit_once(
+        &self,
+        job: impl Into<NewJob>,
+        idempotency: &Idempotency,
+    ) -> Result<Submission, StoreError> {
+        let id = JobId::new();
+        let submission = self.store.submit_once(id, job.into(), idempotency, &self.policy);
+        let submission = self.store.traced("submit", id, submission).await?;
+        if let Submission::Accepted(_) = submission {
+            self.ring(id).await;
+        }
+        Ok(submission)
+    }
+
     /// The job as it stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when it has been forgotten.
     pub async fn get(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.get_of(None, id).await
     }
 
     /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Purged`] when it has been forgotten.
     pub async fn get_of(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
-        self.store.get(owner, id).await
+        self.store.traced("get", id, self.store.get(owner, id, &self.policy)).await
+    }
+
+    /// The number of the job's last event: cheaper than the job. `None` when there is no such job.
+    pub async fn version(&self, id: JobId) -> Result<Option<u64>, StoreError> {
+        self.store.version(id).await
+    }
+
+    /// The jobs that fit, newest first, a page at a time.
+    pub async fn list(&self, query: &JobQuery) -> Result<JobPage, StoreError> {
+        self.store.list(query, &self.policy).await
     }
 
     /// The job's stages, in the order in which they began.
     pub async fn stages(&self, id: JobId) -> Result<Vec<StageSummary>, StoreError> {
-        self.store.stages(id).await
+        self.store.traced("stages", id, self.store.stages(id)).await
     }
 
     /// What a finished stage made.
     pub async fn stage_output(&self, id: JobId, key: &StageKey) -> Result<Option<Value>, StoreError> {
-        Ok(self.store.load_stage(id, key).await?.map(|record| record.output))
+        Ok(self.store.traced("load_stage", id, self.store.load_stage(id, key)).await?.map(|record| record.output))
     }
 
     /// The diff of a job that succeeded.
     pub async fn diff(&self, id: JobId) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.diff(id).await
+        self.store.traced("diff", id, self.store.diff(id)).await
     }
 
-    /// What happened to the job after the event numbered `after_seq` (0: from the start), in order. At most 500 events:
-    /// who gets that many asks again after the last one.
+    /// What happened to the job after the event numbered `after_seq` (0: from the start), in order. At most
+    /// [`MAX_EVENTS`]: who gets that many asks again after the last one.
     pub async fn events(&self, id: JobId, after_seq: u64) -> Result<Vec<JobEvent>, StoreError> {
-        self.store.events(id, after_seq).await
+        self.events_up_to(id, after_seq, MAX_EVENTS).await
+    }
+
+    /// The same, but at most `limit` events.
+    pub async fn events_up_to(&self, id: JobId, after_seq: u64, limit: usize) -> Result<Vec<JobEvent>, StoreError> {
+        self.store.traced("events", id, self.store.events(id, after_seq, limit.min(MAX_EVENTS))).await
+    }
+
+    /// Watches the job from now on: read it after this, and whatever happens from then on is told. Whoever may watch is
+    /// for the caller to decide. Must be called on a Tokio runtime.
+    pub fn watch(&self, id: JobId) -> Watch {
+        self.changes.watch(&self.store, id)
     }
 
     /// Ends a waiting job, or asks the worker of a running one to stop. Asking twice is the same as asking once.
     pub async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
-        self.store.cancel(id).await
+        self.change("cancel", id, self.store.cancel(id)).await
     }
 
-    /// Runs a finished job again, with all its attempts: from the stage `from`, whose output is forgotten together with
+    /// Forgets everything that this owner's job was about, now and for good; its id and its costs stay. A job that has not
+    /// ended is canceled by it, and its worker loses its lease. Asking twice is the same as asking once.
+    pub async fn purge(&self, owner: Option<&str>, id: JobId) -> Result<Purge, StoreError> {
+        self.change("purge", id, self.store.purge(owner, id)).await
+    }
+
+    /// Runs a finished job again, with all its attempts: from the stage [`Retry::from`], whose output is forgotten together with
     /// those of all later stages, or else from the first stage that is not finished. What it has cost stays counted.
     /// Asking twice is the same as asking once.
-    pub async fn retry(&self, id: JobId, from: Option<&StageKey>) -> Result<Retrial, StoreError> {
-        let retrial = self.store.retry(id, from, &self.policy).await?;
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`] when the owner's quota has no room for it.
+    pub async fn retry<'a>(&self, id: JobId, retry: impl Into<Retry<'a>>) -> Result<Retrial, StoreError> {
+        let retrial = self.store.traced("retry", id, self.store.retry(id, &retry.into(), &self.policy)).await?;
         if retrial == Retrial::Queued {
-            self.bell.ring(&[id]).await;
+            self.changes.tell_change(id);
+            self.ring(id).await;
         }
         Ok(retrial)
+    }
+}
+
+/// For the ones who hold API keys, and who manage them.
+impl Jobs {
+    /// Makes a key. The token is not stored: nobody can show it a second time.
+    pub async fn create_key(&self, key: NewKey) -> Result<(ApiKey, KeyToken), StoreError> {
+        self.store.create_key(key).await
+    }
+
+    /// What a key is worth, and notes, at most once a minute, that it was used.
+    pub async fn authenticate(&self, token: &KeyToken) -> Result<Authentication, StoreError> {
+        self.store.authenticate(token).await
+    }
+
+    /// Every key, also those that are worth nothing any more, the oldest first.
+    pub async fn keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        self.store.keys().await
+    }
+
+    /// Whether a key was ever made. Once true, it stays so.
+    pub async fn has_keys(&self) -> Result<bool, StoreError> {
+        self.store.has_keys().await
+    }
+
+    /// Withdraws a key for good; false when there is none of this id. Doing it twice is the same as once.
+    pub async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {
+        self.store.revoke_key(id).await
     }
 }
 
@@ -154,7 +275,11 @@ impl Jobs {
     /// Takes a job whose worker was lost, or else the most urgent job of the owner whose turn it is; jobs become more
     /// urgent as they wait. The try is counted before any work is done.
     pub async fn claim(&self, worker: &WorkerId) -> Result<Option<ClaimedJob>, StoreError> {
-        self.store.claim(worker, &self.policy).await
+        let claimed = self.store.claim(worker, &self.policy).await?;
+        if let Some(job) = &claimed {
+            self.changes.tell_change(job.id);
+        }
+        Ok(claimed)
     }
 
     /// Returns when there may be something to claim, or after `idle`.
@@ -162,29 +287,34 @@ impl Jobs {
         self.bell.wait(idle).await;
     }
 
-    /// Keeps the job for another lease from now on.
-    pub async fn heartbeat(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
-        self.store.heartbeat(lease, &self.policy).await
+    /// Notes the trace of the attempt that has begun, as W3C `traceparent`: the next attempt will point to it.
+    pub async fn note_attempt_trace(&self, lease: &Lease, trace_context: &str) -> Result<(), StoreError> {
+        self.store.traced("note_attempt_trace", lease.job_id, self.store.note_attempt_trace(lease, trace_context)).await
     }
 
-    /// What a heartbeat would say. Only reads.
-    pub async fn check(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
-        self.store.check(lease).await
+    /// Keeps each of the jobs for another lease from now on. Gives an answer for each, in their order.
+    pub async fn heartbeat(&self, leases: &[Lease]) -> Result<Vec<Heartbeat>, StoreError> {
+        self.store.heartbeat(leases, &self.policy).await
+    }
+
+    /// What a heartbeat would say of each. Only reads.
+    pub async fn check(&self, leases: &[Lease]) -> Result<Vec<Heartbeat>, StoreError> {
+        self.store.check(leases).await
     }
 
     /// Notes that work on a stage begins. Does nothing when its output is there already.
     pub async fn start_stage(&self, lease: &Lease, key: &StageKey) -> Result<(), StoreError> {
-        self.store.start_stage(lease, key).await
+        self.change("start_stage", lease.job_id, self.store.start_stage(lease, key)).await
     }
 
     /// The record of a stage, if it was ever finished.
     pub async fn load_stage(&self, id: JobId, key: &StageKey) -> Result<Option<StageRecord>, StoreError> {
-        self.store.load_stage(id, key).await
+        self.store.traced("load_stage", id, self.store.load_stage(id, key)).await
     }
 
     /// Stores what a stage made. The first output of a stage stays; storing another one does nothing.
     pub async fn save_stage(&self, lease: &Lease, record: &StageRecord) -> Result<(), StoreError> {
-        self.store.save_stage(lease, record).await
+        self.change("save_stage", lease.job_id, self.store.save_stage(lease, record)).await
     }
 
     /// The answer to exactly this request at this place of the job, if it was ever received in full.
@@ -195,49 +325,49 @@ impl Jobs {
         turn: u32,
         request_sha256: &str,
     ) -> Result<Option<Value>, StoreError> {
-        self.store.load_call(id, stage, turn, request_sha256).await
+        self.store.traced("load_call", id, self.store.load_call(id, stage, turn, request_sha256)).await
     }
 
     /// Forgets the answers of a stage that came to nothing, so that another attempt asks anew. What they cost stays.
     pub async fn forget_answers(&self, lease: &Lease, stage: &StageKey) -> Result<(), StoreError> {
-        self.store.forget_answers(lease, stage).await
+        self.store.traced("forget_answers", lease.job_id, self.store.forget_answers(lease, stage)).await
     }
 
     /// Sets the worst case of a call aside, before the call.
     pub async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
-        self.store.reserve_call(lease, call).await
+        self.store.traced("reserve_call", lease.job_id, self.store.reserve_call(lease, call)).await
     }
 
     /// Puts what a call used in place of its reservation. Settling twice is the same as settling once.
     pub async fn settle_call(&self, lease: &Lease, call: &CallRecord) -> Result<(), StoreError> {
-        self.store.settle_call(lease, call).await
+        self.change("settle_call", lease.job_id, self.store.settle_call(lease, call)).await
     }
 
     /// What the job has cost so far, a call that was never settled counting with its reservation.
     pub async fn spent(&self, id: JobId) -> Result<Cost, StoreError> {
-        self.store.spent(id).await
+        self.store.traced("spent", id, self.store.spent(id)).await
     }
 
     /// Ends the job with its result.
     pub async fn succeed(&self, lease: &Lease, result: &JobResult) -> Result<(), StoreError> {
-        self.store.succeed(lease, result).await
+        self.change("succeed", lease.job_id, self.store.succeed(lease, result)).await
     }
 
     /// Ends the job with a failure.
     pub async fn fail(&self, lease: &Lease, failure: &Failure) -> Result<(), StoreError> {
-        self.store.fail(lease, failure).await
+        self.change("fail", lease.job_id, self.store.fail(lease, failure)).await
     }
 
     /// Ends the job because somebody asked for it and the work has stopped.
     pub async fn confirm_cancel(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.confirm_cancel(lease).await
+        self.change("confirm_cancel", lease.job_id, self.store.confirm_cancel(lease)).await
     }
 
     /// Lets the job wait `delay` for its next attempt; after the last attempt it fails with `failure` instead.
     pub async fn requeue(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
-        let requeued = self.store.requeue(lease, failure, delay).await?;
+        let requeued = self.change("requeue", lease.job_id, self.store.requeue(lease, failure, delay)).await?;
         if delay.is_zero() {
-            self.bell.ring(&[lease.job_id]).await;
+            self.ring(lease.job_id).await;
         }
         Ok(requeued)
     }
@@ -245,20 +375,53 @@ impl Jobs {
     /// Lets the job wait `delay` because a service limits our rate; its attempt is not used up. A job that would wait
     /// beyond the [`Policy`]'s bound fails with `failure` instead.
     pub async fn postpone(&self, lease: &Lease, failure: &Failure, delay: Duration) -> Result<Requeued, StoreError> {
-        self.store.postpone(lease, failure, delay, &self.policy).await
+        self.change("postpone", lease.job_id, self.store.postpone(lease, failure, delay, &self.policy)).await
     }
 
     /// Hands the job back for another worker to go on with at once; its attempt is not used up.
     pub async fn release(&self, lease: &Lease) -> Result<(), StoreError> {
-        self.store.release(lease).await?;
-        self.bell.ring(&[lease.job_id]).await;
+        self.change("release", lease.job_id, self.store.release(lease)).await?;
+        self.ring(lease.job_id).await;
         Ok(())
     }
 
-    /// Rings for what waits and ends what no worker may have any more. Any process may do so at any time.
+    /// Tells those who watch the job now something that is not stored. It may be lost, and never waits. Must be called on a
+    /// Tokio runtime.
+    pub fn tell(&self, id: JobId, live: LiveEvent) {
+        self.changes.tell_live(id, live);
+    }
+
+    /// Rings for what waits, ends what no worker may have any more, and forgets what is old. Any process may do so at any
+    /// time.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
         let swept = self.store.sweep(&self.policy).await?;
+        swept.ended.iter().for_each(|id| self.changes.tell_change(*id));
         self.bell.ring(&swept.due).await;
-        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled })
+        let purged = self.store.forget_old(&self.policy).await?;
+        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled, purged })
+    }
+
+    /// Makes a change to a job, and tells those who watch it.
+    async fn change<T>(
+        &self,
+        operation: &'static str,
+        id: JobId,
+        change: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let outcome = self.store.traced(operation, id, change).await?;
+        self.changes.tell_change(id);
+        Ok(outcome)
+    }
+
+    async fn ring(&self, id: JobId) {
+        let span = info_span!(
+            "bell.ring",
+            otel.kind = "producer",
+            messaging.system = self.bell.system(),
+            messaging.operation.type = "send",
+            messaging.operation.name = "ring",
+            job.id = %id,
+        );
+        self.bell.ring(&[id]).instrument(span).await;
     }
 }

@@ -8,15 +8,25 @@
 mod call;
 mod cancel;
 mod claim;
+mod contact;
+mod ended;
 mod event;
 mod expire;
 mod finish;
+mod heartbeat;
+mod idempotency;
 mod job;
+mod key;
+mod list;
 mod migrate;
+mod purge;
+mod quota;
 mod retry;
 mod rows;
 mod stage;
 mod sweep;
+mod trace;
+mod webhook;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -29,7 +39,10 @@ use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
 
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::lease::Lease;
+use crate::lease::{Lease, Policy};
+use crate::store::contact::Contact;
+
+use self::quota::Backlog;
 
 /// Something of one database or of the other.
 #[derive(Debug, Clone)]
@@ -59,6 +72,9 @@ use on;
 const MAX_CONNECTIONS: u32 = 8;
 /// How long to wait for a connection to Postgres: who asks over HTTP should soon hear that it is away.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
+/// Postgres ends a transaction whose process says nothing more, of a stopped machine say: its locks would keep other
+/// workers from its jobs, for hours when no word comes from the network either. Below a lease, above any pause of ours.
+const SILENT_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
 /// How long to wait on SQLite for a connection, or for another process' transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -68,6 +84,8 @@ pub(crate) struct Store {
     options: On<PgConnectOptions, SqliteConnectOptions>,
     read: Db,
     write: Db,
+    contact: Contact,
+    backlog: Backlog,
 }
 
 impl Store {
@@ -77,7 +95,8 @@ impl Store {
         let bad_address = |source| StoreError::Address { scheme: scheme.to_owned(), source };
         let options = match scheme {
             "postgres" | "postgresql" => {
-                On::Postgres(PgConnectOptions::from_str(database_url).map_err(|e| bad_address(Some(e)))?)
+                let options = PgConnectOptions::from_str(database_url).map_err(|e| bad_address(Some(e)))?;
+                On::Postgres(options.options([SILENT_TRANSACTION]))
             }
             "sqlite" => {
                 let options = SqliteConnectOptions::from_str(database_url).map_err(|e| bad_address(Some(e)))?;
@@ -99,11 +118,13 @@ impl Store {
 
     /// Sets the pools up; they connect when first used.
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
+        let contact = Contact::default();
+        let backlog = Backlog::default();
         match &options {
             On::Postgres(postgres) => {
                 let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
                 let pool = pool.connect_lazy_with(postgres.clone());
-                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool) }
+                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), contact, backlog }
             }
             On::Sqlite(sqlite) => {
                 // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
@@ -111,7 +132,7 @@ impl Store {
                 let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
                 let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
                 let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
-                Self { options, read: On::Sqlite(read), write: On::Sqlite(write) }
+                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog }
             }
         }
     }
@@ -130,6 +151,23 @@ impl Store {
                 Ok((On::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?), Utc::now().trunc_subsecs(6)))
             }
         }
+    }
+
+    /// Opens a transaction of one who looks for lost workers. Gives the time by which a lease must have run out for that
+    /// too: now; but never, as long as a worker may just not have been heard because the database was away. Half a lease
+    /// is enough for every worker that lives to renew its own.
+    async fn begin_search(&self, policy: &Policy) -> Result<(Tx, DateTime<Utc>, DateTime<Utc>), StoreError> {
+        let begun = self.begin().await;
+        let half = policy.lease / 2;
+        match &begun {
+            Ok(_) => self.contact.heard(half),
+            Err(_) => self.contact.lost(),
+        }
+        let (tx, now) = begun?;
+        // A file is never away.
+        let is_steady = matches!(tx, On::Sqlite(_)) || self.contact.is_steady_for(half);
+        let lost_by = if is_steady { now } else { DateTime::UNIX_EPOCH };
+        Ok((tx, now, lost_by))
     }
 
     /// Begins a change to the job that `lease` is for: from here to the commit the job's row is locked.
@@ -201,7 +239,9 @@ async fn commit(tx: Tx) -> Result<(), StoreError> {
 /// With WAL alone the last commits may be lost with the power. "Accepted" means on the disk: FULL syncs the log at each
 /// commit, and so does Postgres by default.
 fn with_durability(options: SqliteConnectOptions) -> SqliteConnectOptions {
-    options.create_if_missing(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE).foreign_keys(true)
+    let options = options.create_if_missing(true).synchronous(SqliteSynchronous::Full).busy_timeout(PATIENCE);
+    // What is deleted is overwritten with zeros: who asks for a job to be forgotten means the file, too.
+    options.foreign_keys(true).pragma("secure_delete", "ON")
 }
 
 /// A count for a BIGINT column. What is beyond 2^63 is not a count of anything we store.
@@ -217,6 +257,12 @@ fn to_count(bigint: i64) -> u64 {
 /// A small count from a BIGINT column.
 fn to_small_count(bigint: i64) -> u32 {
     u32::try_from(bigint).unwrap_or(if bigint < 0 { 0 } else { u32::MAX })
+}
+
+/// The time at which what ends now had begun `age` ago.
+fn before(now: DateTime<Utc>, age: Duration) -> DateTime<Utc> {
+    let age = chrono::TimeDelta::from_std(age).unwrap_or(chrono::TimeDelta::MAX);
+    now.checked_sub_signed(age).unwrap_or(DateTime::UNIX_EPOCH).trunc_subsecs(6)
 }
 
 /// A length of time as the databases' times take it.

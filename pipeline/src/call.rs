@@ -1,10 +1,12 @@
 //! One call to the model: reserved before, settled after, answered from the journal when it was made before.
 
+use std::error::Error;
 use std::time::Instant;
 
 use chrono::Utc;
 use domain::{CallId, CallRecord, CallReservation, Cost, StageKey};
-use tracing::{Instrument, debug, info_span, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, info_span, warn};
 
 use crate::error::PipelineError;
 use crate::llm::{Backoff, Delta, LlmError, LlmFailure, Request, Response, RetryPolicy, Usage};
@@ -15,6 +17,9 @@ use crate::sheet::upper_bound_tokens;
 /// An answer shorter than this is not worth a call: when the budget leaves less, the job stops.
 const MIN_OUTPUT_TOKENS: u32 = 4_000;
 
+/// Who answers, by OpenTelemetry's conventions for generative AI.
+const PROVIDER: &str = "anthropic";
+
 impl Run {
     /// Asks the model, as often as its errors call for.
     ///
@@ -23,7 +28,7 @@ impl Run {
     pub(crate) async fn call(&self, stage: &StageKey, turn: u32, request: &Request) -> Result<Response, PipelineError> {
         let request_sha256 = request.sha256();
         if let Some(stored) = self.journal.load_call(stage, turn, &request_sha256).await? {
-            debug!(stage.kind = %stage.kind, turn, "Found the answer in the journal");
+            debug!(turn, "Found the answer in the journal");
             return serde_json::from_value(stored)
                 .map_err(|source| PipelineError::Stored { stage: stage.clone(), source });
         }
@@ -51,7 +56,7 @@ impl Run {
                 Err(error) => {
                     let Some(delay) = backoff.next_delay(&error) else { return Err(error.into()) };
                     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-                    warn!(stage.kind = %stage.kind, turn, delay_ms, error = %error, "The model did not answer; asking again");
+                    warn!(turn, delay_ms, error = &error as &dyn Error, "The model did not answer; asking again");
                     tokio::time::sleep(delay).await;
                 }
             }
@@ -71,15 +76,7 @@ impl Run {
                 (self.progress)(ProgressEvent::Text { stage: stage.clone(), text: text.to_owned() });
             }
         };
-        let span = info_span!(
-            "llm.complete",
-            gen_ai.provider.name = "anthropic",
-            gen_ai.request.model = %request.model,
-            stage.kind = %stage.kind,
-            turn,
-            gen_ai.usage.input_tokens = tracing::field::Empty,
-            gen_ai.usage.output_tokens = tracing::field::Empty,
-        );
+        let span = chat_span(request, turn);
         let answer = self.shared.model.complete(request, &on_delta).instrument(span.clone()).await;
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let settle = |usage: Usage, stop_reason: String, response| CallRecord {
@@ -93,8 +90,8 @@ impl Run {
         };
         match answer {
             Ok(response) => {
-                span.record("gen_ai.usage.input_tokens", response.usage.tokens.total_input());
-                span.record("gen_ai.usage.output_tokens", response.usage.tokens.output_tokens);
+                record_answer(&span, &response, self.model.cost(&response.usage));
+                span.in_scope(|| debug!(duration_ms, "The model answered"));
                 let stored = serde_json::to_value(&response)
                     .map_err(|source| PipelineError::Stored { stage: stage.clone(), source })?;
                 self.settle(stage, settle(response.usage, response.stop_reason.as_str().to_owned(), Some(stored)))
@@ -103,10 +100,12 @@ impl Run {
             }
             // The service had begun to work, so it bills something we do not know: the reservation stands.
             Err(LlmFailure { error, usage, .. }) if usage.tokens.total_input() > 0 => {
-                warn!(stage.kind = %stage.kind, turn, "A stream broke off; its reservation counts as spent");
+                record_failure(&span, &error);
+                warn!(turn, duration_ms, "A stream broke off; its reservation counts as spent");
                 Ok(Err(error))
             }
             Err(LlmFailure { error, usage, .. }) => {
+                record_failure(&span, &error);
                 self.settle(stage, settle(usage, error.code().to_string(), None)).await?;
                 Ok(Err(error))
             }
@@ -121,7 +120,15 @@ impl Run {
 
     /// The input tokens of a request by the service's own count, or `otherwise` where it cannot count.
     pub(crate) async fn count_tokens(&self, request: &Request, otherwise: u64) -> Result<u64, PipelineError> {
-        match self.shared.model.count_tokens(request).await {
+        let span = info_span!(
+            "count_tokens",
+            otel.name = %format_args!("count_tokens {}", request.model),
+            otel.kind = "client",
+            gen_ai.operation.name = "count_tokens",
+            gen_ai.provider.name = PROVIDER,
+            gen_ai.request.model = %request.model,
+        );
+        match self.shared.model.count_tokens(request).instrument(span).await {
             Ok(tokens) => Ok(tokens),
             Err(error) if error.is_retryable() => Err(error.into()),
             Err(_) => Ok(otherwise),
@@ -148,4 +155,46 @@ impl Run {
         }
         Ok((request, worst))
     }
+}
+
+/// The span of one try, by OpenTelemetry's conventions for generative AI. What was said in it stays out of it.
+fn chat_span(request: &Request, turn: u32) -> Span {
+    info_span!(
+        "chat",
+        otel.name = %format_args!("chat {}", request.model),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        gen_ai.operation.name = "chat",
+        gen_ai.provider.name = PROVIDER,
+        gen_ai.request.model = %request.model,
+        gen_ai.request.max_tokens = request.max_tokens,
+        gen_ai.response.model = Empty,
+        gen_ai.response.id = Empty,
+        gen_ai.response.finish_reasons = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.cache_read.input_tokens = Empty,
+        gen_ai.usage.cache_creation.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+        tinygen.cost_usd = Empty,
+        error.type = Empty,
+        turn,
+    )
+}
+
+fn record_answer(span: &Span, response: &Response, cost: Cost) {
+    let tokens = response.usage.tokens;
+    span.record("gen_ai.response.model", &response.model);
+    span.record("gen_ai.response.id", &response.id);
+    span.record("gen_ai.response.finish_reasons", response.stop_reason.as_str());
+    // By the conventions, with the tokens from the cache and those that went into it.
+    span.record("gen_ai.usage.input_tokens", tokens.total_input());
+    span.record("gen_ai.usage.cache_read.input_tokens", tokens.cache_read_tokens);
+    span.record("gen_ai.usage.cache_creation.input_tokens", tokens.cache_creation_tokens);
+    span.record("gen_ai.usage.output_tokens", tokens.output_tokens);
+    span.record("tinygen.cost_usd", cost.as_usd());
+}
+
+fn record_failure(span: &Span, error: &LlmError) {
+    span.record("error.type", error.code().as_str());
+    span.record("otel.status_code", "ERROR");
 }

@@ -44,6 +44,7 @@ pub(crate) struct Draft {
 
 impl Draft {
     /// Carries the edits out on the base and checks the outcome. Deterministic: a resumed job gets the same draft.
+    #[tracing::instrument(name = "draft", skip_all)]
     pub(crate) async fn make(run: &Run, edits: EditSet, plan: &SubmitPlan) -> Result<Self, PipelineError> {
         let (snapshot, planned, prompt) = (run.snapshot.clone(), plan.paths(), run.spec.prompt.clone());
         run.blocking(move || {

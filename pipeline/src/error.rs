@@ -35,6 +35,15 @@ pub enum PipelineError {
         /// What there is room for.
         limit: u64,
     },
+    /// The job may see none of the files.
+    #[error(
+        "none of the repository's {files} files is left by `paths` and `excludePaths`: patterns are matched from the \
+         repository's root, as in a .gitignore file"
+    )]
+    NoMatchingPaths {
+        /// Files of the repository.
+        files: usize,
+    },
     /// The model does not have the effort that the job asks for.
     #[error("model `{model}` has no effort `{effort}`: use one of {supported}")]
     UnsupportedEffort {
@@ -115,11 +124,13 @@ impl PipelineError {
         }
     }
 
-    fn code(&self) -> FailureCode {
+    /// The kind of failure.
+    pub(crate) fn code(&self) -> FailureCode {
         match self {
             Self::Fetch(error) => error.code(),
             Self::Llm(error) => error.code(),
             Self::ContextTooLarge { .. } => FailureCode::ContextTooLarge,
+            Self::NoMatchingPaths { .. } => FailureCode::NoMatchingPaths,
             Self::UnsupportedEffort { .. } => FailureCode::ModelInvalidRequest,
             Self::Budget { .. } => FailureCode::BudgetExceeded,
             Self::Refused { .. } => FailureCode::ModelRefused,

@@ -7,7 +7,8 @@ use chrono::Utc;
 use domain::{CommitId, JobSpec, StageKey, StageKind, StageRecord};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tracing::{Instrument, info, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, info, info_span};
 
 use crate::error::PipelineError;
 use crate::journal::Journal;
@@ -51,23 +52,9 @@ impl Run {
             return Err(PipelineError::UnsupportedEffort { model: model.id, effort, supported });
         }
 
-        let key = StageKey::from(StageKind::Snapshot);
-        let started_at = Utc::now();
-        journal.start_stage(&key).await?;
-        progress(ProgressEvent::StageStarted { key: key.clone() });
-        let pinned: Option<Pinned> = load(journal.as_ref(), &key).await?;
-        let commit = pinned.as_ref().map(|pinned| &pinned.commit);
-        let snapshot = shared.fetcher.fetch(&spec.repo_url, spec.git_ref.as_ref(), commit).await?;
-        if pinned.is_none() {
-            let output = Pinned {
-                commit: snapshot.commit().clone(),
-                tree: snapshot.tree().to_string(),
-                files: snapshot.entries().len(),
-            };
-            save(journal.as_ref(), &key, &output, started_at).await?;
-        }
-        progress(ProgressEvent::StageFinished { key, resumed: pinned.is_some() });
-        info!(repo.commit = %snapshot.commit(), files = snapshot.entries().len(), "Fetched the repository");
+        let fetch = fetch(&shared, spec, journal.as_ref(), &progress);
+        let snapshot = in_stage_span(StageKind::Snapshot, fetch).await?;
+        let snapshot = limit(snapshot, spec)?;
         Ok(Self { shared, spec: spec.clone(), journal, progress, model, snapshot: Arc::new(snapshot) })
     }
 
@@ -84,15 +71,24 @@ impl Run {
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<T, PipelineError>>,
     {
-        let key = StageKey::from(kind);
+        in_stage_span(kind, self.load_or_work(StageKey::from(kind), work)).await
+    }
+
+    async fn load_or_work<T, F>(&self, key: StageKey, work: impl FnOnce(StageKey) -> F) -> Result<T, PipelineError>
+    where
+        T: Serialize + DeserializeOwned,
+        F: Future<Output = Result<T, PipelineError>>,
+    {
         if let Some(output) = load(self.journal.as_ref(), &key).await? {
+            Span::current().record("stage.resumed", true);
+            debug!("Found the stage's output in the journal");
             (self.progress)(ProgressEvent::StageFinished { key, resumed: true });
             return Ok(output);
         }
         let started_at = Utc::now();
         self.journal.start_stage(&key).await?;
         (self.progress)(ProgressEvent::StageStarted { key: key.clone() });
-        let output = match work(key.clone()).instrument(info_span!("stage", stage.kind = %kind)).await {
+        let output = match work(key.clone()).await {
             Ok(output) => output,
             Err(error @ PipelineError::ModelOutput { .. }) => {
                 // The same answers would come to nothing again.
@@ -103,7 +99,7 @@ impl Run {
         };
         save(self.journal.as_ref(), &key, &output, started_at).await?;
         let duration_ms = (Utc::now() - started_at).num_milliseconds();
-        info!(stage.kind = %kind, duration_ms, "Finished a stage");
+        info!(duration_ms, "Finished the stage");
         (self.progress)(ProgressEvent::StageFinished { key, resumed: false });
         Ok(output)
     }
@@ -116,6 +112,69 @@ impl Run {
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || span.in_scope(work)).await.map_err(PipelineError::Panicked)
     }
+}
+
+/// The stage `snapshot`: the repository at the commit of an earlier attempt, or else at the one that is asked for.
+async fn fetch(
+    shared: &Shared,
+    spec: &JobSpec,
+    journal: &dyn Journal,
+    progress: &Progress,
+) -> Result<Snapshot, PipelineError> {
+    let key = StageKey::from(StageKind::Snapshot);
+    let started_at = Utc::now();
+    journal.start_stage(&key).await?;
+    progress(ProgressEvent::StageStarted { key: key.clone() });
+    let pinned: Option<Pinned> = load(journal, &key).await?;
+    let commit = pinned.as_ref().map(|pinned| &pinned.commit);
+    let snapshot = shared.fetcher.fetch(&spec.repo_url, spec.git_ref.as_ref(), commit).await?;
+    let files = snapshot.entries().len();
+    if pinned.is_none() {
+        let output = Pinned { commit: snapshot.commit().clone(), tree: snapshot.tree().to_string(), files };
+        save(journal, &key, &output, started_at).await?;
+    }
+    Span::current().record("stage.resumed", pinned.is_some());
+    let duration_ms = (Utc::now() - started_at).num_milliseconds();
+    info!(repo.commit = %snapshot.commit(), files, duration_ms, "Fetched the repository");
+    progress(ProgressEvent::StageFinished { key, resumed: pinned.is_some() });
+    Ok(snapshot)
+}
+
+/// Everything that is done for a stage, its loading and saving included, is below one span.
+async fn in_stage_span<T>(
+    kind: StageKind,
+    work: impl Future<Output = Result<T, PipelineError>>,
+) -> Result<T, PipelineError> {
+    let span = info_span!(
+        "stage",
+        otel.name = %format_args!("stage {kind}"),
+        otel.status_code = Empty,
+        stage.kind = %kind,
+        stage.resumed = Empty,
+        error.type = Empty,
+    );
+    let outcome = work.instrument(span.clone()).await;
+    if let Err(error) = &outcome {
+        span.record("error.type", error.code().as_str());
+        span.record("otel.status_code", "ERROR");
+    }
+    outcome
+}
+
+/// The snapshot as the job may see it. A job that may see nothing of a repository with files is a mistake, and not worth a
+/// question to the model.
+fn limit(snapshot: Snapshot, spec: &JobSpec) -> Result<Snapshot, PipelineError> {
+    let filter = spec.path_filter();
+    if filter.is_open() {
+        return Ok(snapshot);
+    }
+    let snapshot = snapshot.limited_to(filter);
+    let hidden = snapshot.hidden().len();
+    if snapshot.entries().is_empty() && hidden > 0 {
+        return Err(PipelineError::NoMatchingPaths { files: hidden });
+    }
+    info!(files = snapshot.entries().len(), hidden, "Limited the job to its paths");
+    Ok(snapshot)
 }
 
 async fn load<T: DeserializeOwned>(journal: &dyn Journal, key: &StageKey) -> Result<Option<T>, PipelineError> {

@@ -28,6 +28,8 @@ pub(crate) use language::{Language, Role};
 pub use tokens::TokenCounts;
 pub(crate) use tokens::{TextKind, estimate_tokens, upper_bound_tokens};
 
+use document::Unlisted;
+
 use crate::repo::{ReadError, Snapshot};
 
 /// What goes into a sheet.
@@ -96,8 +98,7 @@ impl Sheet {
     pub fn build(snapshot: &Snapshot, limits: &SheetLimits, calibration: &Calibration) -> Result<Self, ReadError> {
         let tree = snapshot.tree();
         let rows = inventory::read(snapshot, limits, &document::short_boundary(tree))?;
-        let document::Document { text, boundary, estimated } =
-            document::render(tree, &rows, snapshot.unusable_entries());
+        let document::Document { text, boundary, estimated } = document::render(tree, &rows, Unlisted::of(snapshot));
         Ok(Self {
             text,
             boundary,

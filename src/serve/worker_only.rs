@@ -1,12 +1,13 @@
-//! `tinygen worker`: works on the jobs that `tinygen api` takes.
+//! `tinygen worker`: works on the jobs that `tinygen api` takes, and delivers webhooks.
 
 use anyhow::Context;
 use api::ApiState;
 use tracing::info;
-use worker::WorkerConfig;
+use worker::{WebhookConfig, WorkerConfig};
 
 use super::bind;
 use super::signals::shutdown_on_signal;
+use super::work_folder::WorkFolder;
 use crate::config::Config;
 use crate::wiring;
 
@@ -16,7 +17,8 @@ use crate::wiring;
 /// When a part cannot start, or the worker cannot go on.
 pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
     let egress = wiring::egress(config)?;
-    let pipeline = wiring::pipeline(config, &egress, &std::env::temp_dir())?;
+    let folder = WorkFolder::create_in(&std::env::temp_dir())?;
+    let pipeline = wiring::pipeline(config, &egress, folder.path())?;
     let listener = match config.worker_listen {
         Some(address) => Some(bind(address, "TINYGEN_WORKER_LISTEN").await?),
         None => None,
@@ -30,14 +32,15 @@ pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
     let vitals = worker.vitals.clone();
     let health = async {
         if let Some(listener) = listener {
-            let state = ApiState::new(jobs.clone(), egress).beside_worker(move || vitals.stalled());
+            let state = ApiState::new(jobs.clone(), egress.clone()).beside_worker(move || vitals.stalled());
             api::serve_health(listener, state, shutdown.clone()).await;
         }
     };
+    let webhooks = worker::deliver_webhooks(jobs.clone(), egress.clone(), WebhookConfig::default(), shutdown.clone());
     let work = async {
         let outcome = worker::run(jobs.clone(), pipeline.into(), worker, shutdown.clone()).await;
         shutdown.cancel();
         outcome.context("the worker stopped")
     };
-    tokio::join!(health, work).1
+    tokio::join!(health, webhooks, work).2
 }

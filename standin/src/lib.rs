@@ -6,6 +6,7 @@ use tokio::net::TcpStream;
 pub mod claude;
 pub mod git;
 pub mod repo;
+pub mod webhook_receiver;
 
 /// Sends small pieces at once: without it each would wait some 40 ms for the acknowledgement of the one before.
 pub(crate) fn without_delay(stream: &mut TcpStream) {

@@ -73,7 +73,7 @@ impl World {
     /// Starts a command and waits until it logs `message`. Gives that line too.
     pub(crate) async fn start(&self, command: &str, variables: &[(&str, String)], message: &str) -> (Process, Value) {
         let mut program = self.program();
-        program.arg(command).envs(variables.iter().map(|(name, value)| (name, value)));
+        program.args(command.split(' ')).envs(variables.iter().map(|(name, value)| (name, value)));
         let mut child = program.stderr(Stdio::piped()).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let mut seen = Vec::new();
@@ -90,9 +90,52 @@ impl World {
         (Process(child), event)
     }
 
+    /// Starts a command that keeps what it logs, and waits until it logs `message`.
+    pub(crate) async fn start_logged(
+        &self,
+        command: &str,
+        variables: &[(&str, String)],
+        message: &str,
+    ) -> (Process, Log) {
+        let (file, path) = tempfile::NamedTempFile::new_in(self.folder.path()).expect("a file").keep().expect("kept");
+        let mut program = self.program();
+        program.arg(command).envs(variables.iter().map(|(name, value)| (name, value)));
+        let child = program.stderr(Stdio::from(file)).spawn().expect("the program starts");
+        let log = Log(path);
+        log.line(message).await;
+        (Process(child), log)
+    }
+
     /// How often the model was asked to generate.
     pub(crate) fn generations(&self) -> usize {
         self.claude.ledger().iter().filter(|exchange| exchange.path == "/v1/messages").count()
+    }
+}
+
+/// What a process logs, as JSON.
+pub(crate) struct Log(std::path::PathBuf);
+
+impl Log {
+    /// All lines so far; each must be a JSON object.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(&self.0).expect("readable");
+        // The last line may not be written to its end yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    }
+
+    /// The first line with this message, as soon as it is there.
+    pub(crate) async fn line(&self, message: &str) -> Value {
+        let found = async {
+            loop {
+                if let Some(line) = self.lines().into_iter().find(|line| line["message"] == message) {
+                    return line;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        found.unwrap_or_else(|_| panic!("`{message}` is not logged: {:#?}", self.lines()))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
-use crate::app::{Process, Server, World};
+use crate::app::{Log, Process, Server, World};
 use crate::redis_server::RedisServer;
 
 /// Set by `scripts/services`.
@@ -19,7 +19,7 @@ pub(crate) struct Cluster {
     pub(crate) postgres: Tap,
     server_url: String,
     schema: String,
-    variables: [(&'static str, String); 2],
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Cluster {
@@ -39,8 +39,13 @@ impl Cluster {
         url.set_host(Some("127.0.0.1")).expect("a host");
         url.set_port(Some(postgres.port)).expect("a port");
         url.query_pairs_mut().append_pair("options[search_path]", &schema);
-        let variables = [("DATABASE_URL", url.to_string()), ("REDIS_URL", redis.url())];
+        let variables = vec![("DATABASE_URL", url.to_string()), ("REDIS_URL", redis.url())];
         Some(Self { world: World::new(script).await, redis, postgres, server_url, schema, variables })
+    }
+
+    /// Gives every process that is started from now on these variables too.
+    pub(crate) fn set(&mut self, variables: &[(&'static str, String)]) {
+        self.variables.extend_from_slice(variables);
     }
 
     /// `tinygen migrate`
@@ -51,7 +56,13 @@ impl Cluster {
 
     /// Runs a command to its end.
     pub(crate) async fn output(&self, command: &str) -> std::process::Output {
-        self.world.program().arg(command).envs(self.variables.clone()).output().await.expect("the program starts")
+        self.world
+            .program()
+            .args(command.split(' '))
+            .envs(self.variables.clone())
+            .output()
+            .await
+            .expect("the program starts")
     }
 
     /// `tinygen api`
@@ -67,6 +78,11 @@ impl Cluster {
     /// `tinygen worker`
     pub(crate) async fn worker(&self) -> Process {
         self.world.start("worker", &self.variables, "Working").await.0
+    }
+
+    /// `tinygen worker`, with what it logs.
+    pub(crate) async fn logged_worker(&self) -> (Process, Log) {
+        self.world.start_logged("worker", &self.variables, "Working").await
     }
 
     /// `tinygen worker` that answers health checks at this address.

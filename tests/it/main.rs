@@ -2,13 +2,17 @@
 
 mod app;
 mod architecture;
+mod chaos;
 mod cluster;
 mod compose;
 mod demo;
 mod health;
+mod keys;
 mod local_topology;
 #[path = "../../jobs/tests/it/redis_server.rs"]
 mod redis_server;
 mod run;
 mod scale_out;
 mod serve;
+mod traces;
+mod webhooks;

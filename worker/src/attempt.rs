@@ -8,15 +8,16 @@ use std::time::Duration;
 use domain::{Failure, FailureCode, JobResult};
 use futures::FutureExt;
 use jobs::{ClaimedJob, Jobs, Requeued, StoreError};
-use pipeline::Progress;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, error, info, info_span, warn};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, error, info, info_span, warn};
 
 use crate::config::WorkerConfig;
 use crate::heartbeat::{Heart, Stop};
 use crate::journal::LeaseJournal;
-use crate::patience::write_patiently;
+use crate::patience::patiently;
+use crate::progress::Teller;
 use crate::retry;
 use crate::work::{Work, WorkError};
 
@@ -38,16 +39,67 @@ enum End {
     LeaseLost,
 }
 
+impl End {
+    /// The name in logs.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Succeeded(_) => "succeeded",
+            Self::Failed { .. } => "failed",
+            Self::CancelRequested => "canceled",
+            Self::ShuttingDown => "handed_back",
+            Self::LeaseLost => "lease_lost",
+        }
+    }
+
+    /// Why the attempt failed, for its span. Whoever canceled it, or shut the worker down, wanted that.
+    fn record_in(&self, span: &Span) {
+        let kind = match self {
+            Self::Failed { failure, .. } => failure.code.as_str(),
+            Self::LeaseLost => "lease_lost",
+            Self::Succeeded(_) | Self::CancelRequested | Self::ShuttingDown => return,
+        };
+        span.record("error.type", kind);
+        span.record("otel.status_code", "ERROR");
+    }
+}
+
 impl Attempts {
     /// Makes one attempt. Whatever happens, the job's row says so in the end, or another worker has the job.
     pub(crate) async fn run(&self, job: ClaimedJob) {
-        let span = info_span!("job.attempt", job.id = %job.id, job.attempt = job.attempt);
+        let span = self.begin_span(&job);
         self.run_in_span(job).instrument(span).await;
     }
 
+    /// The attempt's span. The first attempt since a request goes on with the request's trace; a later one is a trace of
+    /// its own, with links to the request and to the attempt before, so that no trace grows for days.
+    fn begin_span(&self, job: &ClaimedJob) -> Span {
+        let span = info_span!(
+            "job.attempt",
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+            messaging.operation.type = "process",
+            messaging.operation.name = "attempt",
+            job.id = %job.id,
+            job.attempt = job.attempt,
+            job.rescues = job.rescues,
+            worker.id = %self.config.id,
+            error.type = Empty,
+        );
+        let (id, request) = (job.id.to_string(), job.trace_context.as_deref());
+        match &job.last_attempt_trace_context {
+            None => trace_context::begin_job(&span, &id, request),
+            Some(last_attempt) => {
+                trace_context::begin_job(&span, &id, None);
+                request.into_iter().chain([last_attempt.as_str()]).for_each(|other| trace_context::link(&span, other));
+            }
+        }
+        span
+    }
+
     async fn run_in_span(&self, job: ClaimedJob) {
-        info!(job.rescues = job.rescues, "Claimed the job");
+        info!("Claimed the job");
         let start = Instant::now();
+        self.note_trace(&job).await;
         // It beats until the end is written.
         let mut pulse = self.heart.keep(job.lease);
         // What is dropped stops: the work's stream to the model is closed at once.
@@ -62,21 +114,43 @@ impl Attempts {
             },
             () = sleep(job.time_left) => deadline_exceeded(job.spec.timeout_seconds),
         };
-        match write_patiently(&self.jobs, || self.write_end(&job, &end)).await {
+        end.record_in(&Span::current());
+        let written = tokio::select! {
+            biased;
+            written = patiently(|| self.write_end(&job, &end)) => written,
+            () = self.no_time_left() => {
+                error!("The database is away; another worker goes on with the job after this one's lease");
+                return;
+            }
+        };
+        match written {
             Ok(()) => {
-                let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
-                info!(duration_ms, "The attempt is over");
+                let duration_ms = milliseconds(start.elapsed());
+                info!(outcome = end.name(), duration_ms, "The attempt is over");
             }
             Err(StoreError::LeaseLost) => warn!("Another worker has the job; the attempt's end is not written"),
             Err(error) => error!(error = &error as &dyn Error, "Cannot write how the attempt ended"),
         }
     }
 
+    /// A process that is to end does not wait for its database longer than a lease.
+    async fn no_time_left(&self) {
+        self.shutdown.cancelled().await;
+        sleep(self.jobs.policy().lease).await;
+    }
+
+    /// Leaves the attempt's trace for the next attempt. One that is not told of it begins a trace without that link.
+    async fn note_trace(&self, job: &ClaimedJob) {
+        let Some(trace_context) = trace_context::current() else { return };
+        if let Err(error) = self.jobs.note_attempt_trace(&job.lease, &trace_context).await {
+            debug!(error = &error as &dyn Error, "Cannot note the trace of the attempt");
+        }
+    }
+
     async fn work(&self, job: &ClaimedJob) -> End {
         let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease };
-        // What a watcher sees is in the rows; the model's growing text is for those who watch in their own process.
-        let unwatched: Progress = Arc::new(|_| {});
-        let work = async { self.work.start(job.spec.clone(), Arc::new(journal), unwatched).await };
+        let teller = Teller::start(&self.jobs, job.id);
+        let work = async { self.work.start(job.spec.clone(), Arc::new(journal), teller.progress()).await };
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(Ok(result)) => End::Succeeded(result),
             Ok(Err(WorkError::LeaseLost)) => End::LeaseLost,
@@ -97,14 +171,16 @@ impl Attempts {
             End::Failed { failure, retry_after } if failure.code == FailureCode::ModelRateLimited => {
                 let delay = retry::postponement(&self.config, *retry_after);
                 let is_last = self.jobs.postpone(&job.lease, failure, delay).await? != Requeued::Retrying;
-                warn!(failure.code = %failure.code, is_last, ?delay, "The model service limits our rate");
+                let delay_ms = milliseconds(delay);
+                warn!(failure.code = %failure.code, is_last, delay_ms, "The model service limits our rate");
                 Ok(())
             }
             End::Failed { failure, retry_after } if failure.code.is_retryable() => {
                 let delay = retry::delay(&self.config, job.attempt, *retry_after);
                 let requeued = self.jobs.requeue(&job.lease, failure, delay).await?;
                 let is_last = requeued != Requeued::Retrying;
-                warn!(failure.code = %failure.code, is_last, ?delay, "The attempt failed");
+                let delay_ms = milliseconds(delay);
+                warn!(failure.code = %failure.code, is_last, delay_ms, "The attempt failed");
                 Ok(())
             }
             End::Failed { failure, .. } => {
@@ -116,6 +192,10 @@ impl Attempts {
             End::LeaseLost => Err(StoreError::LeaseLost),
         }
     }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn deadline_exceeded(timeout_seconds: u32) -> End {

@@ -7,7 +7,7 @@ use jobs::{Jobs, Lease, StoreError};
 use pipeline::{Journal, JournalError};
 use serde_json::Value;
 
-use crate::patience::write_patiently;
+use crate::patience::patiently;
 
 /// The journal of one attempt.
 pub(crate) struct LeaseJournal {
@@ -17,16 +17,15 @@ pub(crate) struct LeaseJournal {
 
 impl Journal for LeaseJournal {
     fn start_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>> {
-        async { self.jobs.start_stage(&self.lease, key).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.start_stage(&self.lease, key))
     }
 
     fn load_stage<'a>(&'a self, key: &'a StageKey) -> BoxFuture<'a, Result<Option<StageRecord>, JournalError>> {
-        async { self.jobs.load_stage(self.lease.job_id(), key).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.load_stage(self.lease.job_id(), key))
     }
 
     fn save_stage<'a>(&'a self, record: &'a StageRecord) -> BoxFuture<'a, Result<(), JournalError>> {
-        let write = || self.jobs.save_stage(&self.lease, record);
-        async move { write_patiently(&self.jobs, write).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.save_stage(&self.lease, record))
     }
 
     fn load_call<'a>(
@@ -35,28 +34,33 @@ impl Journal for LeaseJournal {
         turn: u32,
         request_sha256: &'a str,
     ) -> BoxFuture<'a, Result<Option<Value>, JournalError>> {
-        async move {
-            self.jobs.load_call(self.lease.job_id(), stage, turn, request_sha256).await.map_err(journal_error)
-        }
-        .boxed()
+        answer(move || self.jobs.load_call(self.lease.job_id(), stage, turn, request_sha256))
     }
 
     fn forget_answers<'a>(&'a self, stage: &'a StageKey) -> BoxFuture<'a, Result<(), JournalError>> {
-        async { self.jobs.forget_answers(&self.lease, stage).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.forget_answers(&self.lease, stage))
     }
 
     fn reserve_call<'a>(&'a self, reservation: &'a CallReservation) -> BoxFuture<'a, Result<(), JournalError>> {
-        async { self.jobs.reserve_call(&self.lease, reservation).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.reserve_call(&self.lease, reservation))
     }
 
     fn settle_call<'a>(&'a self, record: &'a CallRecord) -> BoxFuture<'a, Result<(), JournalError>> {
-        let write = || self.jobs.settle_call(&self.lease, record);
-        async move { write_patiently(&self.jobs, write).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.settle_call(&self.lease, record))
     }
 
     fn spent(&self) -> BoxFuture<'_, Result<Cost, JournalError>> {
-        async { self.jobs.spent(self.lease.job_id()).await.map_err(journal_error) }.boxed()
+        answer(|| self.jobs.spent(self.lease.job_id()))
     }
+}
+
+/// What the database says, once it does. All that a journal does may be done twice.
+fn answer<'a, T, F>(act: impl Fn() -> F + Send + 'a) -> BoxFuture<'a, Result<T, JournalError>>
+where
+    T: Send + 'a,
+    F: Future<Output = Result<T, StoreError>> + Send + 'a,
+{
+    async move { patiently(act).await.map_err(journal_error) }.boxed()
 }
 
 fn journal_error(error: StoreError) -> JournalError {

@@ -1,4 +1,4 @@
-//! Takes jobs one after the other and runs the pipeline on each, several at a time.
+//! Takes jobs one after the other and runs the pipeline on each, several at a time; and delivers webhooks.
 //!
 //! [`run`] is an apalis worker over a stream of *claimed* jobs: `queue` claims, `attempt` does the work of one claim,
 //! `heartbeat` keeps its lease and `journal` its results. Nothing here decides who owns a job; the store does.
@@ -8,10 +8,12 @@ mod config;
 mod heartbeat;
 mod journal;
 mod patience;
+mod progress;
 mod queue;
 mod retry;
 mod sweep;
 mod vitals;
+mod webhook;
 mod work;
 
 use std::io;
@@ -34,6 +36,7 @@ use crate::heartbeat::Heart;
 pub use config::WorkerConfig;
 pub use sweep::sweep;
 pub use vitals::Vitals;
+pub use webhook::{WebhookConfig, deliver_webhooks};
 pub use work::{Work, WorkError};
 
 /// Why a worker stopped though nobody asked it to.

@@ -1,25 +1,25 @@
-//! Writes that must not be lost with a database that is away for a moment.
+//! Nothing is given up because the database is away for a while.
 
 use std::error::Error;
 use std::time::Duration;
 
-use jobs::{Jobs, StoreError};
-use tokio::time::{Instant, sleep};
+use jobs::StoreError;
+use tokio::time::sleep;
 use tracing::warn;
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Tries a write, which may be repeated, until the database has been away for a whole lease: then the job is another's.
-pub(crate) async fn write_patiently<F>(jobs: &Jobs, write: impl Fn() -> F) -> Result<(), StoreError>
+/// Does what may be done twice until the database has answered, however long that takes: while it is away nobody else can
+/// take the job over either, and there is nothing better to do.
+pub(crate) async fn patiently<T, F>(act: impl Fn() -> F) -> Result<T, StoreError>
 where
-    F: Future<Output = Result<(), StoreError>>,
+    F: Future<Output = Result<T, StoreError>>,
 {
-    let give_up_at = Instant::now() + jobs.policy().lease;
     loop {
-        match write().await {
-            Err(StoreError::Unavailable(error)) if Instant::now() < give_up_at => {
-                warn!(error = &error as &dyn Error, "Cannot write to the database; trying again");
+        match act().await {
+            Err(StoreError::Unavailable(error)) => {
+                warn!(error = &error as &dyn Error, "The database does not answer; trying again");
                 sleep(PAUSE).await;
             }
             outcome => return outcome,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jobs::Jobs;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 /// Sweeps for ever. Every worker does, and so may any other process: a lone API then still ends what has no worker.
 pub async fn sweep(jobs: &Jobs, every: Duration) -> Infallible {
@@ -14,10 +14,14 @@ pub async fn sweep(jobs: &Jobs, every: Duration) -> Infallible {
     loop {
         ticks.tick().await;
         match jobs.sweep().await {
-            Ok(swept) if swept.poisoned > 0 => {
-                error!(jobs = swept.poisoned, "Gave jobs up that took their workers down");
+            Ok(swept) => {
+                if swept.poisoned > 0 {
+                    error!(jobs = swept.poisoned, "Gave jobs up that took their workers down");
+                }
+                if swept.purged > 0 {
+                    info!(jobs = swept.purged, "Deleted jobs that had ended long ago");
+                }
             }
-            Ok(_) => {}
             Err(error) => warn!(error = &error as &dyn std::error::Error, "Cannot sweep; trying again"),
         }
     }

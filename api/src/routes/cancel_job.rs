@@ -20,7 +20,9 @@ use crate::wire::{JobBody, poll_after_seconds};
     path = "/jobs/{id}/cancel",
     tag = "jobs",
     summary = "Ask for the end of a job",
-    params(("id" = JobId, Path, description = "The job.")),
+    params(
+        ("id" = JobId, Path, description = "The job."),
+    ),
     responses(
         (status = 200, description = "The job is over.", body = JobBody),
         (
@@ -29,7 +31,9 @@ use crate::wire::{JobBody, poll_after_seconds};
             body = JobBody,
             headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
         ),
-    )
+    ),
+    security(("key" = ["jobs:write"])),
+    extensions(("x-problems" = json!(["purged"])))
 )]
 pub(crate) async fn cancel_job(
     State(state): State<ApiState>,

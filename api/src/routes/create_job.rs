@@ -3,26 +3,34 @@
 //! `/analyze` is the same route, because `curl -d` does not follow a redirect. Whatever the client does after the row
 //! is committed, the job goes its way.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use domain::{
-    Cost, DEFAULT_TIMEOUT_SECONDS, Effort, GitRef, JobSpec, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseCostError,
-    Priority, RepoUrl, Strategy,
+    Cost, DEFAULT_TIMEOUT_SECONDS, Effort, GitRef, JobSpec, MAX_ATTEMPTS, MAX_METADATA_BYTES, MAX_METADATA_PAIRS,
+    MAX_PATH_PATTERNS, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseCostError, PathPattern, Priority, RepoUrl, Strategy,
 };
 use egress::Egress;
-use jobs::NewJob;
+use jobs::{Job, JobWebhook, NewJob, Submission};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::get_diff::{DIFF_TYPE, diff_of};
+use super::read_body;
+use super::webhooks::{WebhookField, read_job_webhook};
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
+use crate::field::{Field, Mistakes};
+use crate::idempotency::{self, IDEMPOTENT_REPLAYED};
 use crate::json_body::JsonBody;
-use crate::wire::{AUTO, FieldError, FieldErrorKind, JobReceipt, poll_after_seconds};
+use crate::openapi::{Metadata, PathPatternText, StrategyName};
+use crate::wait::{Wait, wait_for_end};
+use crate::wire::{AUTO, FieldError, FieldErrorKind, JobBody, JobReceipt, poll_after_seconds};
 
 /// Longest model id, in bytes.
 const MAX_MODEL_BYTES: usize = 128;
@@ -30,78 +38,219 @@ const MAX_MODEL_BYTES: usize = 128;
 /// What a client asks for. Everything but the first two is optional; a field that is not here is refused, because a
 /// misspelt one would pass silently.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct CreateJob {
     /// Where the repository is: an `https://` address without credentials.
-    repo_url: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = String, required, max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\?#@\\s]+/[^?#\\\\\\s]+$")]
+    repo_url: Field<String>,
     /// What should change, in the user's words; at most 32 KiB.
-    prompt: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = String, required, max_length = 32_768, pattern = "\\S")]
+    prompt: Field<String>,
     /// Branch, tag or full commit id; the repository's default branch when absent.
-    #[serde(rename = "ref")]
-    git_ref: Option<String>,
+    #[serde(default, rename = "ref")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    git_ref: Field<String>,
     /// Model id; the server's default when absent.
-    model: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[!-~]{1,128}$")]
+    model: Field<String>,
     /// How hard the model works: `low` to `max`; the model's own default when absent.
-    effort: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Effort>)]
+    effort: Field<String>,
     /// How the repository is shown to the model: `auto` (by its size) or the name of a strategy.
-    strategy: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<StrategyName>)]
+    strategy: Field<String>,
     /// The most the job may cost over all its attempts, in US dollars.
-    max_cost_usd: Option<f64>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>, minimum = 0.000_000_001, maximum = 9_223_372_036.0)]
+    max_cost_usd: Field<f64>,
     /// How urgent the job is: `low`, `normal` or `high`.
-    priority: Option<String>,
+    #[serde(default)]
+    #[schema(value_type = Option<Priority>)]
+    priority: Field<String>,
     /// How long workers may work on the job, over all its attempts: up to a day; half an hour when absent.
-    timeout_seconds: Option<u64>,
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 86_400)]
+    timeout_seconds: Field<u64>,
+    /// How often the job may be tried, 1 to 10; 3 times when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10)]
+    max_attempts: Field<u64>,
+    /// The files that may be shown and changed, as patterns of a `.gitignore` file; all of them when absent.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<PathPatternText>>, max_items = 64)]
+    paths: Field<Vec<Field<String>>>,
+    /// The files among them that may not.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<PathPatternText>>, max_items = 64)]
+    exclude_paths: Field<Vec<Field<String>>>,
+    /// Up to 16 names with a text each, of up to 512 bytes, which come back with the job.
+    #[serde(default)]
+    #[schema(value_type = Option<Metadata>)]
+    metadata: Field<BTreeMap<String, Field<String>>>,
+    /// Who is told of this job alone.
+    #[serde(default)]
+    #[schema(value_type = Option<WebhookField>)]
+    webhook: Field<WebhookField>,
+    /// Whatever else is there.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    unknown: Map<String, Value>,
 }
 
 /// Answers 202 once the job's row is committed, and never before.
+///
+/// With `Prefer: wait=n` it waits for the end of the job, and answers 200 with the job, or with what `GET` of its diff
+/// would say to a client that accepts `text/x-diff`. A request with an `Idempotency-Key` that is sent again gets the same
+/// answer for the same job, as it stands by then.
 #[utoipa::path(
     post,
     path = "/analyze/",
     tag = "jobs",
     summary = "Ask for a change",
+    params(
+        ("Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#, description = "The client's name for the request: sent again within 24 hours, it gets the same job."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most (RFC 7240 §4.3)."),
+    ),
     request_body = CreateJob,
     responses(
         (
+            status = 200,
+            description = "After `Prefer: wait`: the job has ended. It comes as its diff when `Accept` names `text/x-diff`.",
+            content((JobBody = "application/json"), (String = "text/x-diff")),
+            headers(
+                ("Location" = String, description = "The job."),
+                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
+                ("ETag" = String, description = "The digest of the diff, when the answer is the diff."),
+            ),
+        ),
+        (
             status = 202,
-            description = "The job is stored and will be worked on.",
+            description = "The job is stored and will be worked on. After `Prefer: wait` the body is the whole job.",
             body = JobReceipt,
             headers(
                 ("Location" = String, description = "The job."),
-                ("Retry-After" = i64, description = "When to look at it, in seconds."),
+                ("Retry-After" = i64, description = "When to look again, in seconds."),
+                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
             ),
         ),
-        (status = 422, description = "`invalid_field`, `unsupported_repo_url` or `blocked_address`: see `errors`."),
-    )
+    ),
+    security(("key" = ["jobs:write"])),
+    extensions(("x-problems" = json!(["invalid_header", "unsupported_repo_url", "blocked_address", "idempotency_key_reused", "quota_exceeded", "queue_full", "no_diff", "purged"])))
 )]
 pub(crate) async fn create_job(
     State(state): State<ApiState>,
     caller: Caller<JobsWrite>,
-    JsonBody(request): JsonBody<CreateJob>,
-) -> Result<impl IntoResponse, ApiError> {
-    let spec = request.into_spec(&state.egress).map_err(ApiError::Invalid)?;
-    let job = state.jobs.submit(NewJob { owner: caller.owner().map(str::to_owned), ..NewJob::from(spec) }).await?;
-    tracing::info!(job.id = %job.id, "Accepted job {}", job.id);
-    let receipt = JobReceipt::new(&job);
-    let headers =
-        [(header::LOCATION, receipt.links.own.clone()), (header::RETRY_AFTER, poll_after_seconds(&job).to_string())];
-    Ok((StatusCode::ACCEPTED, headers, Json(receipt)))
+    headers: HeaderMap,
+    JsonBody(body): JsonBody<Value>,
+) -> Result<Response, ApiError> {
+    let idempotency = idempotency::of(&headers, &body)?;
+    let request: CreateJob =
+        serde_json::from_value(body).map_err(|error| ApiError::Invalid(vec![FieldError::new("", error)]))?;
+    let (spec, webhook) = request.read(&state.egress).map_err(ApiError::Invalid)?;
+    let new = NewJob {
+        spec,
+        webhook,
+        owner: caller.owner().map(str::to_owned),
+        quota: caller.quota().copied(),
+        trace_context: trace_context::current(),
+    };
+    let (job, is_replayed) = match idempotency {
+        None => (state.jobs.submit(new).await?, false),
+        Some(idempotency) => match state.jobs.submit_once(new, &idempotency).await? {
+            Submission::Accepted(job) => (job, false),
+            Submission::Replayed(job) => (job, true),
+            Submission::KeyReused => return Err(ApiError::KeyReused),
+        },
+    };
+    let id = job.id;
+    tracing::Span::current().record("job.id", tracing::field::display(id));
+    if !is_replayed {
+        tracing::info!(job.id = %id, "Accepted job {id}");
+    }
+    let mut response = match Wait::preferred(&headers) {
+        None => (StatusCode::ACCEPTED, retry_after(&job), Json(JobReceipt::new(&job))).into_response(),
+        Some(wait) => answer_at_end(&state, job, &caller, wait, &headers).await,
+    };
+    let location = HeaderValue::from_str(&format!("/jobs/{id}")).expect("an id is ASCII");
+    response.headers_mut().insert(header::LOCATION, location);
+    if is_replayed {
+        response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+/// Waits for the end of the job. Whatever goes wrong by now, the job is accepted: the answer says where it is.
+async fn answer_at_end(
+    state: &ApiState,
+    job: Job,
+    caller: &Caller<JobsWrite>,
+    wait: Wait,
+    headers: &HeaderMap,
+) -> Response {
+    let answer = async {
+        let job = wait_for_end(state, job, caller.owner(), wait.deadline()).await?;
+        if !job.status.is_terminal() {
+            let body = Json(read_body(state, &job).await?);
+            return Ok((StatusCode::ACCEPTED, retry_after(&job), body).into_response());
+        }
+        if accepts_diff(headers) {
+            return diff_of(state, &job, &HeaderMap::new()).await;
+        }
+        Ok(Json(read_body(state, &job).await?).into_response())
+    };
+    let mut response = answer.await.unwrap_or_else(ApiError::into_response);
+    response.headers_mut().extend([wait.applied()]);
+    response
+}
+
+fn retry_after(job: &Job) -> [(header::HeaderName, String); 1] {
+    [(header::RETRY_AFTER, poll_after_seconds(job).to_string())]
+}
+
+/// Whether the client asks for the diff in so many words: `*/*` is what clients send that don't care.
+fn accepts_diff(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        parts.next().is_some_and(|name| name.eq_ignore_ascii_case(DIFF_TYPE))
+            && !parts.any(|part| part.strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0)))
+    })
 }
 
 impl CreateJob {
     /// Reads every field, and reports all that are wrong at once.
-    fn into_spec(self, egress: &Egress) -> Result<JobSpec, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let repo_url = note(&mut errors, read_repo_url(self.repo_url, egress));
-        let prompt = note(&mut errors, read_prompt(self.prompt));
-        let git_ref = optional(&mut errors, "/ref", self.git_ref, |text| GitRef::parse(&text));
-        let model = optional(&mut errors, "/model", self.model, read_model);
-        let effort = optional(&mut errors, "/effort", self.effort, |text| text.parse::<Effort>());
-        let strategy = optional(&mut errors, "/strategy", self.strategy, |text| read_strategy(&text)).flatten();
-        let max_cost = optional(&mut errors, "/maxCostUsd", self.max_cost_usd, read_cost);
-        let priority = optional(&mut errors, "/priority", self.priority, |text| text.parse::<Priority>());
-        let timeout_seconds = optional(&mut errors, "/timeoutSeconds", self.timeout_seconds, read_timeout);
-        let (Some(repo_url), Some(prompt), true) = (repo_url, prompt, errors.is_empty()) else { return Err(errors) };
-        Ok(JobSpec {
+    fn read(self, egress: &Egress) -> Result<(JobSpec, Option<JobWebhook>), Vec<FieldError>> {
+        let mut mistakes = Mistakes::default();
+        let repo_url = mistakes.note(read_repo_url(self.repo_url, egress));
+        let prompt = mistakes.note(read_prompt(self.prompt));
+        let git_ref = mistakes.optional("/ref", self.git_ref, |text| GitRef::parse(&text));
+        let model = mistakes.optional("/model", self.model, read_model);
+        let effort = mistakes.optional("/effort", self.effort, |text| text.parse::<Effort>());
+        let strategy = mistakes.optional("/strategy", self.strategy, |text| read_strategy(&text)).flatten();
+        let max_cost = mistakes.optional("/maxCostUsd", self.max_cost_usd, read_cost);
+        let priority = mistakes.optional("/priority", self.priority, |text| text.parse::<Priority>());
+        let timeout_seconds =
+            mistakes.optional("/timeoutSeconds", self.timeout_seconds, |n| read_count(n, MAX_TIMEOUT_SECONDS));
+        let max_attempts = mistakes.optional("/maxAttempts", self.max_attempts, |n| read_count(n, MAX_ATTEMPTS));
+        let paths = read_patterns(&mut mistakes, "/paths", self.paths);
+        let exclude_paths = read_patterns(&mut mistakes, "/excludePaths", self.exclude_paths);
+        let metadata = read_metadata(&mut mistakes, self.metadata);
+        let webhook = mistakes.note(self.webhook.optional("/webhook")).flatten();
+        let webhook = webhook.and_then(|field| mistakes.all(read_job_webhook(field, egress)));
+        for name in self.unknown.keys() {
+            mistakes.note::<()>(Err(FieldError::new(pointer_to("", name), "is not a field of this request")));
+        }
+        let (Some(repo_url), Some(prompt), true) = (repo_url, prompt, mistakes.is_empty()) else {
+            return Err(mistakes.into());
+        };
+        let spec = JobSpec {
             git_ref,
             model,
             effort,
@@ -109,36 +258,27 @@ impl CreateJob {
             max_cost,
             priority: priority.unwrap_or_default(),
             timeout_seconds: timeout_seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS),
+            max_attempts,
+            paths,
+            exclude_paths,
+            metadata,
             ..JobSpec::new(repo_url, prompt)
-        })
+        };
+        Ok((spec, webhook))
     }
 }
 
-fn note<T>(errors: &mut Vec<FieldError>, read: Result<T, FieldError>) -> Option<T> {
-    read.map_err(|error| errors.push(error)).ok()
-}
-
-/// Reads a field that may be absent.
-fn optional<V, T, E: fmt::Display>(
-    errors: &mut Vec<FieldError>,
-    pointer: &str,
-    value: Option<V>,
-    read: impl FnOnce(V) -> Result<T, E>,
-) -> Option<T> {
-    note(errors, read(value?).map_err(|error| FieldError::new(pointer, error)))
-}
-
-fn read_repo_url(text: Option<String>, egress: &Egress) -> Result<RepoUrl, FieldError> {
+fn read_repo_url(field: Field<String>, egress: &Egress) -> Result<RepoUrl, FieldError> {
     let error = |kind, detail: String| FieldError { kind, ..FieldError::new("/repoUrl", detail) };
-    let text = text.ok_or_else(|| error(FieldErrorKind::Field, "is required".to_owned()))?;
+    let text = field.required("/repoUrl")?;
     let url = RepoUrl::parse(&text).map_err(|rule| error(FieldErrorKind::RepoUrl, rule.to_string()))?;
     egress.check(url.as_url()).map_err(|rule| error(FieldErrorKind::BlockedAddress, rule.to_string()))?;
     Ok(url)
 }
 
-fn read_prompt(text: Option<String>) -> Result<String, FieldError> {
+fn read_prompt(field: Field<String>) -> Result<String, FieldError> {
     let error = |detail: String| FieldError::new("/prompt", detail);
-    let text = text.ok_or_else(|| error("is required".to_owned()))?;
+    let text = field.required("/prompt")?;
     if text.trim().is_empty() {
         return Err(error("must say what should change".to_owned()));
     }
@@ -162,9 +302,55 @@ fn read_strategy(text: &str) -> Result<Option<Strategy>, String> {
     if text == AUTO { Ok(None) } else { text.parse().map(Some).map_err(|error| format!("{error}, or {AUTO}")) }
 }
 
-fn read_timeout(seconds: u64) -> Result<u32, String> {
-    let timeout = u32::try_from(seconds).ok().filter(|seconds| (1..=MAX_TIMEOUT_SECONDS).contains(seconds));
-    timeout.ok_or_else(|| format!("must be 1 to {MAX_TIMEOUT_SECONDS}"))
+fn read_count(count: u64, max: u32) -> Result<u32, String> {
+    let count = u32::try_from(count).ok().filter(|count| (1..=max).contains(count));
+    count.ok_or_else(|| format!("must be 1 to {max}"))
+}
+
+fn read_patterns(mistakes: &mut Mistakes, at: &str, field: Field<Vec<Field<String>>>) -> Vec<PathPattern> {
+    let max = MAX_PATH_PATTERNS;
+    let is_short =
+        |list: Vec<_>| if list.len() <= max { Ok(list) } else { Err(format!("has more than {max} patterns")) };
+    let items = mistakes.optional(at, field, is_short).unwrap_or_default();
+    let read = |(index, item): (usize, Field<String>)| {
+        let at = format!("{at}/{index}");
+        let text = mistakes.note(item.required(&at))?;
+        mistakes.note(PathPattern::parse(&text).map_err(|error| FieldError::new(at, error)))
+    };
+    items.into_iter().enumerate().filter_map(read).collect()
+}
+
+fn read_metadata(mistakes: &mut Mistakes, field: Field<BTreeMap<String, Field<String>>>) -> BTreeMap<String, String> {
+    let max = MAX_METADATA_PAIRS;
+    let is_small =
+        |map: BTreeMap<_, _>| if map.len() <= max { Ok(map) } else { Err(format!("has more than {max} pairs")) };
+    let pairs = mistakes.optional("/metadata", field, is_small).unwrap_or_default();
+    let read = |(name, value): (String, Field<String>)| {
+        let at = pointer_to("/metadata", &name);
+        let value = mistakes.note(value.required(&at))?;
+        mistakes.note(check_metadata(&name, &value).map_err(|rule| FieldError::new(at, rule)))?;
+        Some((name, value))
+    };
+    pairs.into_iter().filter_map(read).collect()
+}
+
+fn check_metadata(name: &str, value: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("has no name".to_owned());
+    }
+    if name.len().max(value.len()) > MAX_METADATA_BYTES {
+        return Err(format!("is longer than {MAX_METADATA_BYTES} bytes"));
+    }
+    // PostgreSQL stores no text with it.
+    if name.contains('\0') || value.contains('\0') {
+        return Err("must not hold the character U+0000".to_owned());
+    }
+    Ok(())
+}
+
+/// The JSON pointer (RFC 6901) of a field in what is at `parent`.
+fn pointer_to(parent: &str, name: &str) -> String {
+    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Takes the number as it was written: the shortest decimal that reads as this float has the digits of the request.

@@ -5,16 +5,23 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use domain::JobId;
+use jobs::Job;
+use tokio::time::Instant;
 
 use super::{find_job, read_body};
 use crate::ApiState;
 use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
+use crate::etag::is_known;
 use crate::path_of::PathOf;
+use crate::wait::{Wait, wait_for_change, wait_for_end};
 use crate::wire::{JobBody, poll_after_seconds};
 
 /// Answers with the whole job, or with 304 when the client has this version of it; `Retry-After` says when to look
 /// again, until the job has ended.
+///
+/// With `Prefer: wait=n` it answers as soon as there is another version than the client has, or, for a client that has
+/// none, as soon as the job has ended; and in any case after `n` seconds.
 #[utoipa::path(
     get,
     path = "/jobs/{id}",
@@ -23,6 +30,7 @@ use crate::wire::{JobBody, poll_after_seconds};
     params(
         ("id" = JobId, Path, description = "The job."),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the version that the client has."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most (RFC 7240 §4.3)."),
     ),
     responses(
         (
@@ -32,14 +40,21 @@ use crate::wire::{JobBody, poll_after_seconds};
             headers(
                 ("ETag" = String, description = "The job's version."),
                 ("Retry-After" = i64, description = "When to look again, in seconds; absent once the job has ended."),
+                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
             ),
         ),
         (
             status = 304,
             description = "The client has this version.",
-            headers(("ETag" = String, description = "The job's version.")),
+            headers(
+                ("ETag" = String, description = "The job's version."),
+                ("Retry-After" = i64, description = "When to look again, in seconds."),
+                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+            ),
         ),
-    )
+    ),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!(["purged"])))
 )]
 pub(crate) async fn get_job(
     State(state): State<ApiState>,
@@ -47,10 +62,19 @@ pub(crate) async fn get_job(
     PathOf(id): PathOf<JobId>,
     request_headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let job = find_job(&state, &caller, id).await?;
-    let etag = format!("\"{}\"", job.version);
+    let mut job = find_job(&state, &caller, id).await?;
+    let wait = Wait::preferred(&request_headers);
+    if let Some(wait) = wait {
+        let (owner, deadline) = (caller.owner(), wait.deadline());
+        job = if request_headers.contains_key(header::IF_NONE_MATCH) {
+            wait_for_news(&state, job, owner, &request_headers, deadline).await?
+        } else {
+            wait_for_end(&state, job, owner, deadline).await?
+        };
+    }
+    let etag = etag(&job);
     let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
-    let headers = (AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);
+    let headers = (AppendHeaders(wait.map(Wait::applied)), AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);
     if is_known(&request_headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
@@ -58,11 +82,20 @@ pub(crate) async fn get_job(
     Ok((headers, Json(body)).into_response())
 }
 
-/// Whether the client already has what the tag names (RFC 9110 §13.1.2: compared weakly).
-fn is_known(headers: &HeaderMap, etag: &str) -> bool {
-    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+/// Waits while the job is at a version that the client has.
+async fn wait_for_news(
+    state: &ApiState,
+    mut job: Job,
+    owner: Option<&str>,
+    headers: &HeaderMap,
+    deadline: Instant,
+) -> Result<Job, ApiError> {
+    while is_known(headers, &etag(&job)) && wait_for_change(state, job.id, job.version, deadline).await? {
+        job = state.jobs.get_of(owner, job.id).await?.ok_or(ApiError::NO_SUCH_JOB)?;
+    }
+    Ok(job)
+}
+
+fn etag(job: &Job) -> String {
+    format!("\"{}\"", job.version)
 }

@@ -23,8 +23,9 @@ use crate::path_of::PathOf;
     ),
     responses(
         (status = 200, description = "The stage's output, as it is stored.", body = Value),
-        (status = 404, description = "`not_found`: there is no such job, or no output of such a stage yet."),
-    )
+    ),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!(["purged"])))
 )]
 pub(crate) async fn get_stage(
     State(state): State<ApiState>,

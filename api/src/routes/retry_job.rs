@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use domain::{JobId, StageKey};
-use jobs::Retrial;
+use jobs::{Retrial, Retry};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -31,18 +31,20 @@ pub(crate) struct RetryJob {
     path = "/jobs/{id}/retry",
     tag = "jobs",
     summary = "Run a finished job again",
-    params(("id" = JobId, Path, description = "The job.")),
+    params(
+        ("id" = JobId, Path, description = "The job."),
+    ),
     request_body = Option<RetryJob>,
     responses(
         (
             status = 202,
             description = "The job waits for a worker.",
             body = JobBody,
-            headers(("Retry-After" = i64, description = "When to look at it, in seconds.")),
+            headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
         ),
-        (status = 409, description = "`not_terminal`: the job has not ended."),
-        (status = 422, description = "`invalid_field`: there is no such stage, or no such field."),
-    )
+    ),
+    security(("key" = ["jobs:write"])),
+    extensions(("x-problems" = json!(["purged", "not_terminal", "quota_exceeded", "queue_full"])))
 )]
 pub(crate) async fn retry_job(
     State(state): State<ApiState>,
@@ -52,7 +54,9 @@ pub(crate) async fn retry_job(
 ) -> Result<impl IntoResponse, ApiError> {
     find_job(&state, &caller, id).await?;
     let from = request.from_stage.as_deref().map(read_from_stage).transpose()?;
-    match state.jobs.retry(id, from.as_ref()).await? {
+    let trace_context = trace_context::current();
+    let retry = Retry { from: from.as_ref(), quota: caller.quota(), trace_context: trace_context.as_deref() };
+    match state.jobs.retry(id, retry).await? {
         Retrial::Queued => tracing::info!(job.id = %id, "Job {id} runs again"),
         Retrial::AlreadyRetried => {}
         Retrial::NotOver(status) => return Err(ApiError::NotTerminal(status)),

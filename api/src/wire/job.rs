@@ -1,12 +1,15 @@
 //! A job as the API shows it.
 
+use std::collections::BTreeMap;
+
 use chrono::Utc;
-use domain::{Effort, JobId, JobStatus, Priority};
+use domain::{Effort, JobId, JobStatus, PathPattern, Priority};
 use jobs::{Job, StageSummary};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Problem, ResultBody, StageBody, Timestamp, UsageBody};
+use crate::openapi::StrategyName;
 
 /// The strategy of a job that did not ask for one: its size decides.
 pub(crate) const AUTO: &str = "auto";
@@ -26,8 +29,13 @@ pub struct JobReceipt {
     pub repo_url: String,
     /// What was asked.
     pub prompt: String,
+    /// What the client put on it.
+    pub metadata: BTreeMap<String, String>,
     /// When the job was accepted.
     pub created_at: Timestamp,
+    /// The trace of the request, as 32 hexadecimal digits; absent while traces are off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Where to go from here.
     pub links: JobLinks,
 }
@@ -38,6 +46,8 @@ pub struct JobLinks {
     /// The job.
     #[serde(rename = "self")]
     pub own: String,
+    /// What happens to it.
+    pub events: String,
     /// Its diff.
     pub diff: String,
     /// Where to ask for its end.
@@ -72,6 +82,7 @@ pub struct JobBody {
     /// Effort that was asked for.
     pub effort: Option<Effort>,
     /// Strategy that was asked for, or `auto`.
+    #[schema(value_type = StrategyName)]
     pub strategy: &'static str,
     /// The most the job may cost, in US dollars.
     pub max_cost_usd: Option<f64>,
@@ -79,11 +90,20 @@ pub struct JobBody {
     pub priority: Priority,
     /// How long workers may work on it, over all its attempts.
     pub timeout_seconds: u32,
-    /// What was done so far, in order.
-    pub stages: Vec<StageBody>,
+    /// The files that may be shown and changed; all of them when empty.
+    #[schema(value_type = Vec<String>)]
+    pub paths: Vec<PathPattern>,
+    /// The files among them that may not.
+    #[schema(value_type = Vec<String>)]
+    pub exclude_paths: Vec<PathPattern>,
+    /// What the client put on it.
+    pub metadata: BTreeMap<String, String>,
+    /// What was done so far, in order; absent in a list of jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<StageBody>>,
     /// What came out; only of a job that succeeded.
     pub result: Option<ResultBody>,
-    /// Why it failed; only of a job that failed for good.
+    /// Why it failed, or, while it waits for its next attempt, why the last one did.
     pub error: Option<Problem>,
     /// What all calls to the model used and cost so far.
     pub usage: UsageBody,
@@ -97,6 +117,12 @@ pub struct JobBody {
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// When everything it was about will be deleted; absent until it has ended, and where nothing is.
+    pub expires_at: Option<Timestamp>,
+    /// The trace of the request that asked for it, or last for another run, as 32 hexadecimal digits; absent while traces
+    /// are off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Where to go from here.
     pub links: JobLinks,
 }
@@ -109,7 +135,9 @@ impl JobReceipt {
             status: job.status,
             repo_url: job.spec.repo_url.to_string(),
             prompt: job.spec.prompt.clone(),
+            metadata: job.spec.metadata.clone(),
             created_at: job.created_at.into(),
+            trace_id: trace_id(job),
             links: JobLinks::new(job.id),
         }
     }
@@ -119,16 +147,26 @@ impl JobLinks {
     /// The addresses of a job.
     pub fn new(id: JobId) -> Self {
         let below = |name: &str| format!("/jobs/{id}/{name}");
-        Self { own: format!("/jobs/{id}"), diff: below("diff"), cancel: below("cancel"), retry: below("retry") }
+        Self {
+            own: format!("/jobs/{id}"),
+            events: below("events"),
+            diff: below("diff"),
+            cancel: below("cancel"),
+            retry: below("retry"),
+        }
     }
 }
 
 impl JobBody {
     /// A job with its stages and, if it succeeded, its result.
     pub fn new(job: &Job, stages: &[StageSummary], result: Option<ResultBody>) -> Self {
-        let links = JobLinks::new(job.id);
+        let stages = stages.iter().map(|stage| StageBody::new(job, stage)).collect();
+        Self { stages: Some(stages), result, ..Self::in_list(job) }
+    }
+
+    /// A job without its stages and without its diff.
+    pub fn in_list(job: &Job) -> Self {
         let spec = &job.spec;
-        let error = job.failure.as_ref().map(|failure| Problem::from_failure(failure, links.own.clone(), job.attempt));
         Self {
             id: job.id,
             status: job.status,
@@ -144,18 +182,27 @@ impl JobBody {
             max_cost_usd: spec.max_cost.map(domain::Cost::as_usd),
             priority: spec.priority,
             timeout_seconds: spec.timeout_seconds,
-            stages: stages.iter().map(|stage| StageBody::new(job, stage)).collect(),
-            result,
-            error,
+            paths: spec.paths.clone(),
+            exclude_paths: spec.exclude_paths.clone(),
+            metadata: spec.metadata.clone(),
+            stages: None,
+            result: job.result.as_ref().map(ResultBody::without_diff),
+            error: Problem::of_job(job),
             usage: UsageBody::new(job.usage, job.cost),
             next_attempt_at: job.next_attempt_at.map(Timestamp),
             cancel_requested_at: job.cancel_requested_at.map(Timestamp),
             created_at: job.created_at.into(),
             started_at: job.started_at.map(Timestamp),
             finished_at: job.finished_at.map(Timestamp),
-            links,
+            expires_at: job.expires_at.map(Timestamp),
+            trace_id: trace_id(job),
+            links: JobLinks::new(job.id),
         }
     }
+}
+
+fn trace_id(job: &Job) -> Option<String> {
+    job.trace_context.as_deref().and_then(trace_context::trace_id)
 }
 
 /// How long to wait before the next look, in seconds: a tenth of the job's age.

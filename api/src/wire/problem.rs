@@ -3,9 +3,12 @@
 use std::fmt;
 
 use axum::http::StatusCode;
-use domain::{Failure, FailureCode};
+use domain::{Failure, FailureCode, JobId, JobStatus};
+use jobs::{AttemptFailure, Job};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use super::error_code::is_listed;
 
 /// What went wrong, for programs (`code`, `status`, `retryable`) and for people (`title`, `detail`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,6 +30,9 @@ pub struct Problem {
     pub code: &'static str,
     /// Whether the same request may well succeed later.
     pub retryable: bool,
+    /// The stage that failed; only in a job's failure, and not when it failed between two.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<String>,
     /// The attempt that failed; only in a job's failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
@@ -36,13 +42,23 @@ pub struct Problem {
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// Which limits the request would break; the name is the one of draft-ietf-httpapi-ratelimit-headers-11.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    pub violated_policies: Vec<&'static str>,
 }
 
-/// What is wrong with one field of a request.
+/// What is wrong with one part of a request: with a field of its body, a parameter of its query or a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Which field, as a JSON pointer (RFC 6901); empty for the whole body.
-    pub pointer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+    /// Which parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// Which header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<String>,
     /// What is wrong and what would be right.
     pub detail: String,
     /// Which rule it breaks.
@@ -64,7 +80,29 @@ pub(crate) enum FieldErrorKind {
 impl FieldError {
     /// A field with a value it must not have.
     pub(crate) fn new(pointer: impl Into<String>, detail: impl fmt::Display) -> Self {
-        Self { pointer: pointer.into(), detail: detail.to_string(), kind: FieldErrorKind::Field }
+        Self { pointer: Some(pointer.into()), ..Self::nowhere(detail) }
+    }
+
+    /// A parameter of the query with a value it must not have.
+    pub(crate) fn in_query(parameter: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self { parameter: Some(parameter.into()), ..Self::nowhere(detail) }
+    }
+
+    /// A header with a value it must not have.
+    pub(crate) fn in_header(header: impl Into<String>, detail: impl fmt::Display) -> Self {
+        Self { header: Some(header.into()), ..Self::nowhere(detail) }
+    }
+
+    /// Whether it is about something in this part of the body.
+    pub(crate) fn is_within(&self, pointer: &str) -> bool {
+        let inner = self.pointer.as_deref().and_then(|text| text.strip_prefix(pointer));
+        inner.is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// A mistake that belongs to no part in particular.
+    pub(crate) fn nowhere(detail: impl fmt::Display) -> Self {
+        let detail = detail.to_string();
+        Self { pointer: None, parameter: None, header: None, detail, kind: FieldErrorKind::Field }
     }
 
     /// The code and title for all of them: the special one when every error has it.
@@ -82,8 +120,9 @@ impl FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.pointer.strip_prefix('/') {
-            Some(field) => write!(f, "`{field}`: {}", self.detail),
+        let field = self.pointer.as_deref().and_then(|pointer| pointer.strip_prefix('/'));
+        match field.or(self.parameter.as_deref()).or(self.header.as_deref()) {
+            Some(name) => write!(f, "`{name}`: {}", self.detail),
             None => f.write_str(&self.detail),
         }
     }
@@ -92,6 +131,7 @@ impl fmt::Display for FieldError {
 impl Problem {
     /// A problem that asking again does not solve.
     pub(crate) fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
+        debug_assert!(is_listed(status, code), "{code} with {status} belongs into the table of error codes");
         Self {
             kind: format!("urn:tinygen:problem:{}", code.replace('_', "-")),
             title,
@@ -100,17 +140,31 @@ impl Problem {
             instance: None,
             code,
             retryable: false,
+            stage: None,
             attempt: None,
             request_id: None,
             errors: Vec::new(),
+            violated_policies: Vec::new(),
         }
     }
 
-    /// Why a job failed, at which attempt.
-    pub(crate) fn from_failure(failure: &Failure, instance: String, attempt: u32) -> Self {
+    /// Why a job failed, or why its last attempt did while it waits for the next one.
+    pub(crate) fn of_job(job: &Job) -> Option<Self> {
+        let waits = job.last_failure.as_ref().filter(|_| job.status == JobStatus::Queued);
+        let (failure, attempt) = match (&job.failure, waits) {
+            (Some(failure), _) => (failure, job.attempt),
+            (None, Some(AttemptFailure { failure, attempt })) => (failure, *attempt),
+            (None, None) => return None,
+        };
+        let stage = job.open_stage.as_ref().map(ToString::to_string);
+        Some(Self { stage, ..Self::of_attempt(job.id, failure, attempt) })
+    }
+
+    /// Why an attempt of a job failed.
+    pub(crate) fn of_attempt(job: JobId, failure: &Failure, attempt: u32) -> Self {
         let code = failure.code;
         Self {
-            instance: Some(instance),
+            instance: Some(format!("/jobs/{job}")),
             retryable: code.is_retryable(),
             attempt: Some(attempt),
             ..Self::new(status(code), code.as_str(), title(code), failure.message.clone())
@@ -119,6 +173,10 @@ impl Problem {
 
     pub(crate) fn with_errors(self, errors: Vec<FieldError>) -> Self {
         Self { errors, ..self }
+    }
+
+    pub(crate) fn with_violated(self, policy: &'static str) -> Self {
+        Self { violated_policies: vec![policy], ..self }
     }
 
     pub(crate) fn with_retry(self) -> Self {
@@ -132,12 +190,13 @@ impl Problem {
 }
 
 /// The HTTP status that says the same: 422 for what the caller can change, 5xx for what we or a service we use must.
-fn status(code: FailureCode) -> StatusCode {
+pub(super) fn status(code: FailureCode) -> StatusCode {
     match code {
         FailureCode::RepoNotFound
         | FailureCode::RepoAuthRequired
         | FailureCode::RepoEmpty
         | FailureCode::RefNotFound
+        | FailureCode::NoMatchingPaths
         | FailureCode::RepoTooLarge
         | FailureCode::RepoUnsupported
         | FailureCode::BlockedAddress
@@ -162,6 +221,7 @@ fn title(code: FailureCode) -> &'static str {
         FailureCode::RepoAuthRequired => "Repository needs credentials",
         FailureCode::RepoEmpty => "Repository is empty",
         FailureCode::RefNotFound => "Ref not found",
+        FailureCode::NoMatchingPaths => "No matching paths",
         FailureCode::RepoTooLarge => "Repository too large",
         FailureCode::RepoTimeout => "Repository timed out",
         FailureCode::RepoUnreachable => "Repository unreachable",

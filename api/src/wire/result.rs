@@ -12,8 +12,9 @@ use utoipa::ToSchema;
 pub struct ResultBody {
     /// Whether there is a diff.
     pub outcome: Outcome,
-    /// What `git apply` takes; empty when no change was needed.
-    pub diff: String,
+    /// What `git apply` takes; empty when no change was needed, absent in a list of jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
     /// How `diff` is written; absent when it is the text itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diff_encoding: Option<DiffEncoding>,
@@ -47,10 +48,15 @@ impl ResultBody {
             Ok(text) => (text.to_owned(), None),
             Err(_) => (STANDARD.encode(diff), Some(DiffEncoding::Base64)),
         };
+        Self { diff: Some(diff), diff_encoding, ..Self::without_diff(result) }
+    }
+
+    /// The result without its diff.
+    pub fn without_diff(result: &JobResult) -> Self {
         Self {
             outcome: result.outcome,
-            diff,
-            diff_encoding,
+            diff: None,
+            diff_encoding: None,
             receipt: result.receipt.clone(),
             files: result.files.clone(),
             summary: result.summary.clone(),

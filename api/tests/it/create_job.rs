@@ -1,13 +1,17 @@
 //! `POST /analyze/`.
 
-use domain::{Cost, Effort, GitRef, JobId, JobSpec, MAX_PROMPT_BYTES, Priority, RepoUrl, Strategy};
+use domain::{Cost, Effort, GitRef, JobId, JobSpec, MAX_PROMPT_BYTES, PathPattern, Priority, RepoUrl, Strategy};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::server::{Answer, Server};
 
 const SEED: &str =
     r#"{"repoUrl": "https://github.com/jayhack/llm.sh", "prompt": "The program doesnt output anything in windows 10"}"#;
+
+fn patterns(texts: &[&str]) -> Vec<PathPattern> {
+    texts.iter().map(|text| PathPattern::parse(text).expect("valid")).collect()
+}
 
 fn seed_with(field: &str, value: impl Into<Value>) -> Value {
     let mut body: Value = serde_json::from_str(SEED).expect("JSON");
@@ -55,7 +59,8 @@ async fn every_option_reaches_the_spec() {
         .create(&json!({
             "repoUrl": "https://git.example.org/a/b.git", "prompt": "Größe — 日本", "ref": "feature/x",
             "model": "claude-opus-5-5", "effort": "xhigh", "strategy": "sheet", "maxCostUsd": 0.1,
-            "priority": "high", "timeoutSeconds": 86_400,
+            "priority": "high", "timeoutSeconds": 86_400, "maxAttempts": 10, "paths": ["src/**", "*.rs"],
+            "excludePaths": ["docs/"], "metadata": {"ticket": "T-1", "größe": ""},
         }))
         .await;
     assert_eq!(answer.status, 202);
@@ -70,6 +75,10 @@ async fn every_option_reaches_the_spec() {
         max_cost: Some(Cost::from_nanos(100_000_000)),
         priority: Priority::High,
         timeout_seconds: 86_400,
+        max_attempts: Some(10),
+        paths: patterns(&["src/**", "*.rs"]),
+        exclude_paths: patterns(&["docs/"]),
+        metadata: [("ticket", "T-1"), ("größe", "")].map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
     };
     assert_eq!(server.jobs.get(id).await.expect("store").expect("row").spec, expected);
     let shown = server.get(&format!("/jobs/{id}")).await;
@@ -81,7 +90,8 @@ async fn absent_and_null_and_auto_are_the_servers_choice() {
     let server = Server::start().await;
     let body = json!({
         "repoUrl": "https://github.com/a/b", "prompt": "x", "ref": null, "model": null, "effort": null,
-        "strategy": "auto", "maxCostUsd": null, "priority": null, "timeoutSeconds": null,
+        "strategy": "auto", "maxCostUsd": null, "priority": null, "timeoutSeconds": null, "maxAttempts": null,
+        "paths": null, "excludePaths": [], "metadata": {},
     });
     let id = server.create(&body).await.json()["id"].as_str().and_then(|id| id.parse().ok()).expect("an id");
     let url = RepoUrl::parse("https://github.com/a/b").expect("valid");
@@ -94,7 +104,9 @@ async fn all_wrong_fields_are_reported_at_once() {
     let answer = server
         .create(&json!({
             "repoUrl": "git@github.com:a/b.git", "prompt": " ", "ref": "HEAD~1", "model": "a b", "effort": "hard",
-            "strategy": "magic", "maxCostUsd": -1, "priority": "urgent", "timeoutSeconds": 0,
+            "strategy": ["magic"], "maxCostUsd": -1, "priority": "urgent", "timeoutSeconds": "0", "maxAttempts": 11,
+            "paths": ["src", 5, "../x", null], "excludePaths": "docs", "metadata": {"a/b": 1, "c": "x".repeat(513), "d": "d"},
+            "webhok": "https://example.com", "x~y": {},
         }))
         .await;
     assert_eq!(answer.status, 422);
@@ -134,6 +146,20 @@ async fn a_wrong_value_is_refused_where_it_stands() {
         ("/timeoutSeconds", seed_with("timeoutSeconds", 86_401)),
         ("/timeoutSeconds", seed_with("timeoutSeconds", u64::MAX)),
         ("/timeoutSeconds", seed_with("timeoutSeconds", -1)),
+        ("/maxAttempts", seed_with("maxAttempts", 0)),
+        ("/maxAttempts", seed_with("maxAttempts", 11)),
+        ("/maxAttempts", seed_with("maxAttempts", 2.5)),
+        ("/paths", seed_with("paths", "src")),
+        ("/paths", seed_with("paths", vec!["x"; 65])),
+        ("/paths/1", seed_with("paths", json!(["a", {}]))),
+        ("/excludePaths/0", seed_with("excludePaths", json!(["!a"]))),
+        ("/excludePaths/0", seed_with("excludePaths", json!(["[a"]))),
+        ("/metadata", seed_with("metadata", json!([]))),
+        ("/metadata", seed_with("metadata", (0..17).map(|n| (n.to_string(), "x".into())).collect::<Map<_, _>>())),
+        ("/metadata/a~1b", seed_with("metadata", json!({"a/b": {"c": 1}}))),
+        ("/metadata/a", seed_with("metadata", json!({"a": null}))),
+        ("/metadata/a", seed_with("metadata", json!({"a": "x\u{0}"}))),
+        ("/metadata/", seed_with("metadata", json!({"": "x"}))),
         ("", json!([1])),
     ];
     for (pointer, body) in cases {

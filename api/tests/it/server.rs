@@ -2,9 +2,10 @@
 
 use std::net::SocketAddr;
 
-use api::ApiState;
+use api::{ApiState, Pace};
+use domain::KeyScope;
 use egress::{Egress, EgressPolicy};
-use jobs::Jobs;
+use jobs::{ApiKey, Jobs, KeyDraft, LimitOverrides, Limits, NewKey, Policy};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ pub(crate) struct Server {
     pub(crate) shutdown: CancellationToken,
     pub(crate) task: JoinHandle<()>,
     client: Client,
-    _directory: TempDir,
+    directory: Option<TempDir>,
 }
 
 /// An answer, read to its end.
@@ -31,27 +32,80 @@ pub(crate) struct Answer {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let server = Self::start_without_tables().await;
+        Self::start_with(Limits::default()).await
+    }
+
+    /// A server with these limits for keys that have none of their own.
+    pub(crate) async fn start_with(limits: Limits) -> Self {
+        let server = Self::start_on_an_empty_database(limits, Policy::default()).await;
         server.jobs.migrate().await.expect("migrate");
         server
     }
 
+    /// The same, with another patience.
+    pub(crate) async fn start_at(pace: Pace) -> Self {
+        let server = Self::start().await;
+        Self { directory: server.directory, ..Self::over(server.jobs, pace).await }
+    }
+
     /// A server whose store fails: the database is there, its tables are not.
     pub(crate) async fn start_without_tables() -> Self {
+        Self::start_on_an_empty_database(Limits::default(), Policy::default()).await
+    }
+
+    /// A server whose jobs live by these rules.
+    pub(crate) async fn start_under(policy: Policy) -> Self {
+        let server = Self::start_on_an_empty_database(Limits::default(), policy).await;
+        server.jobs.migrate().await.expect("migrate");
+        server
+    }
+
+    async fn start_on_an_empty_database(limits: Limits, policy: Policy) -> Self {
         let directory = TempDir::new().expect("directory");
         let database = format!("sqlite:{}", directory.path().join("jobs.db").display());
-        let jobs = Jobs::open(&database).await.expect("open the store");
+        let jobs = Jobs::open(&database).await.expect("open the store").with_policy(policy);
+        Self { directory: Some(directory), ..Self::serve(jobs, |state| state.with_limits(limits)).await }
+    }
+
+    /// A server of its own patience over these jobs.
+    pub(crate) async fn over(jobs: Jobs, pace: Pace) -> Self {
+        Self::serve(jobs, |state| state.with_pace(pace)).await
+    }
+
+    async fn serve(jobs: Jobs, configure: impl FnOnce(ApiState) -> ApiState) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("bound");
         let egress = Egress::new(EgressPolicy::default()).expect("egress");
-        let state = ApiState::new(jobs.clone(), egress);
+        let state = configure(ApiState::new(jobs.clone(), egress));
         let shutdown = CancellationToken::new();
         let task = tokio::spawn(api::serve(listener, state, shutdown.clone()));
-        Self { jobs, address, shutdown, task, client: Client::new(), _directory: directory }
+        Self { jobs, address, shutdown, task, client: Client::new(), directory: None }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// Makes a key as another process would. Gives its text.
+    pub(crate) async fn key(&self, draft: KeyDraft) -> (ApiKey, String) {
+        let new = NewKey::try_from(draft).expect("a fit draft");
+        let (key, token) = self.jobs.create_key(new).await.expect("a key");
+        (key, token.expose())
+    }
+
+    /// Makes the key of an owner who may do everything within their own.
+    pub(crate) async fn key_of(&self, owner: &str) -> String {
+        self.key(draft(owner, &KeyScope::DEFAULT)).await.1
+    }
+
+    /// Gets an address with a key.
+    pub(crate) async fn get_with(&self, key: &str, path: &str) -> Answer {
+        Answer::of(self.request(Method::GET, path).bearer_auth(key)).await
+    }
+
+    /// Posts a JSON body with a key.
+    pub(crate) async fn post_with(&self, key: &str, path: &str, body: &Value) -> Answer {
+        Answer::of(self.request(Method::POST, path).bearer_auth(key).json(body)).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -61,6 +115,17 @@ impl Server {
     /// Posts a JSON body to the seed's address.
     pub(crate) async fn create(&self, body: &Value) -> Answer {
         Answer::of(self.request(Method::POST, "/analyze/").json(body)).await
+    }
+}
+
+/// What to ask for when a key is made.
+pub(crate) fn draft(owner: &str, scopes: &[KeyScope]) -> KeyDraft {
+    KeyDraft {
+        name: "a test's".to_owned(),
+        owner: Some(owner.to_owned()),
+        scopes: scopes.to_vec(),
+        limits: LimitOverrides::default(),
+        lifetime: None,
     }
 }
 

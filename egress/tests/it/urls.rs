@@ -1,6 +1,6 @@
 //! Every line of the fixture: what a user may give as a repository's address, and what must be refused.
 
-use domain::RepoUrl;
+use domain::{RepoUrl, WebhookUrl};
 use egress::{Egress, EgressPolicy};
 
 /// Columns: verdict, class, text with Rust's escapes for what a line cannot hold.
@@ -30,6 +30,27 @@ async fn decides_every_line_of_the_fixture() {
     }
     assert!(lines >= 120, "only {lines} lines");
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// A webhook may have a query and no path, and what the parser makes of odd paths is sent to the same host. All else that
+/// is refused for repositories is refused for webhooks.
+#[tokio::test]
+async fn refuses_for_webhooks_what_it_refuses_for_repositories() {
+    let egress = Egress::new(EgressPolicy::default()).expect("set up");
+    let mut wrongly_accepted = Vec::new();
+    let mut refused = 0;
+    for line in FIXTURE.lines().filter(|line| line.starts_with("refuse")) {
+        let mut columns = line.splitn(3, '\t').skip(1);
+        let (Some(class), Some(text)) = (columns.next(), columns.next()) else { panic!("three columns: {line}") };
+        let text = unescape(text);
+        match WebhookUrl::parse(&text).ok().filter(|url| egress.check(url.as_url()).is_ok()) {
+            None => refused += 1,
+            Some(url) if url.as_url().host_str() == Some("github.com") => {}
+            Some(url) => wrongly_accepted.push(format!("{class}: {text:?} as {url:?}")),
+        }
+    }
+    assert_eq!(wrongly_accepted, Vec::<String>::new());
+    assert!(refused >= 125, "only {refused} lines");
 }
 
 fn unescape(text: &str) -> String {

@@ -4,6 +4,7 @@ use chrono::SubsecRound;
 use domain::{CallRecord, CallReservation, Cost, JobId, StageKey};
 use serde_json::{Value, json};
 
+use super::quota::add_usage;
 use super::rows::{from_json, to_json};
 use super::{Store, on, to_bigint};
 use crate::error::StoreError;
@@ -11,7 +12,7 @@ use crate::event::EventKind;
 use crate::lease::{Heartbeat, Lease};
 
 impl Store {
-    /// Sets the worst case of a call aside. A reservation tells nobody anything: it is no event.
+    /// Sets the worst case of a call aside; twice is the same as once. A reservation tells nobody anything: it is no event.
     pub(crate) async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
         let (mut tx, now) = self.begin().await?;
         let rows_added = on!(&mut tx, conn => {
@@ -19,7 +20,8 @@ impl Store {
                 "INSERT INTO model_calls (id, job_id, kind, item, turn, model, request_sha256, reserved_nanos, started_at)
                  SELECT $3, id, $4, $5, $6, $7, $8, $9, $10
                  FROM jobs
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
+                 ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at",
             )
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)
@@ -68,13 +70,14 @@ impl Store {
             .await?
         });
         let Some((kind, item)) = settled else { return Ok(()) };
-        on!(&mut change.tx, conn => {
-            sqlx::query(
+        let owner: Option<Option<String>> = on!(&mut change.tx, conn => {
+            sqlx::query_scalar(
                 "UPDATE jobs
                  SET cost_nanos = cost_nanos + $3, input_tokens = input_tokens + $4,
                      cache_creation_tokens = cache_creation_tokens + $5,
                      cache_read_tokens = cache_read_tokens + $6, output_tokens = output_tokens + $7
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
+                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
+                 RETURNING owner",
             )
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)
@@ -83,9 +86,12 @@ impl Store {
             .bind(to_bigint(usage.cache_creation_tokens))
             .bind(to_bigint(usage.cache_read_tokens))
             .bind(to_bigint(usage.output_tokens))
-            .execute(&mut **conn)
-            .await?;
+            .fetch_optional(&mut **conn)
+            .await?
         });
+        if let Some(owner) = owner.flatten() {
+            add_usage(&mut change.tx, &owner, 0, call.cost, change.now).await?;
+        }
         let data = json!({
             "stage": kind,
             "item": item,
@@ -141,7 +147,7 @@ impl Store {
             .rows_affected()
         });
         // Nothing was there to forget, or the job is another worker's.
-        if forgotten == 0 && self.check(lease).await? == Heartbeat::Lost {
+        if forgotten == 0 && self.check(&[*lease]).await? == [Heartbeat::Lost] {
             return Err(StoreError::LeaseLost);
         }
         Ok(())

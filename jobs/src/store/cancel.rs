@@ -3,7 +3,7 @@
 use domain::{JobId, JobStatus};
 use serde_json::json;
 
-use super::{Store, commit, event, on};
+use super::{Store, commit, ended, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::job::Cancellation;
@@ -33,20 +33,24 @@ impl Store {
             drop(tx);
             return self.why_not_canceled(id).await;
         };
-        let (kind, cancellation) = match status.parse().map_err(StoreError::damaged("status"))? {
-            JobStatus::Canceled => (EventKind::JobCanceled, Cancellation::Canceled),
-            _ => (EventKind::JobCancelRequested, Cancellation::Requested),
+        let (kind, data, cancellation) = match status.parse().map_err(StoreError::damaged("status"))? {
+            JobStatus::Canceled => {
+                let job = ended::read(&mut tx, id).await?;
+                (EventKind::JobCanceled, json!({ "job": job }), Cancellation::Canceled)
+            }
+            _ => (EventKind::JobCancelRequested, json!({}), Cancellation::Requested),
         };
-        event::append(&mut tx, id, seq, kind, &json!({}), now).await?;
+        event::append(&mut tx, id, seq, kind, &data, now).await?;
         commit(tx).await?;
         Ok(cancellation)
     }
 
     async fn why_not_canceled(&self, id: JobId) -> Result<Cancellation, StoreError> {
-        let Some(job) = self.get(None, id).await? else { return Ok(Cancellation::NotFound) };
-        if job.status.is_terminal() {
-            return Ok(Cancellation::AlreadyOver(job.status));
-        }
-        Ok(Cancellation::Requested)
+        let status: Option<String> = on!(&self.read, pool => {
+            sqlx::query_scalar("SELECT status FROM jobs WHERE id = $1").bind(id.as_uuid()).fetch_optional(pool).await?
+        });
+        let Some(status) = status else { return Ok(Cancellation::NotFound) };
+        let status: JobStatus = status.parse().map_err(StoreError::damaged("status"))?;
+        Ok(if status.is_terminal() { Cancellation::AlreadyOver(status) } else { Cancellation::Requested })
     }
 }

@@ -1,4 +1,4 @@
-//! A worker takes a job, and keeps it.
+//! A worker takes a job.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::rows::from_json;
 use super::{On, Store, after, commit, event, on, to_count, to_small_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::lease::{ClaimedJob, Heartbeat, Lease, Policy, WorkerId};
+use crate::lease::{ClaimedJob, Lease, Policy, WorkerId};
 
 /// A job that waits and is due at `$1`.
 macro_rules! due {
@@ -20,11 +20,13 @@ macro_rules! due {
     };
 }
 
-/// A job whose worker was lost by `$1`. One that lost too many workers, or is to be canceled, is left to the sweep.
+/// A job whose worker was lost. One that lost too many workers, or is to be canceled, is left to the sweep.
 macro_rules! orphaned {
-    ($max_lost_workers:literal) => {
+    ($lost_by:literal, $max_lost_workers:literal) => {
         concat!(
-            "status = 'running' AND lease_until <= $1 AND cancel_requested_at IS NULL AND rescues + 1 < ",
+            "status = 'running' AND lease_until <= ",
+            $lost_by,
+            " AND cancel_requested_at IS NULL AND rescues + 1 < ",
             $max_lost_workers
         )
     };
@@ -32,8 +34,8 @@ macro_rules! orphaned {
 
 /// Which jobs a worker may have at `$1`. The first line is the one that the partial index knows.
 macro_rules! claimable {
-    ($max_lost_workers:literal) => {
-        concat!("status IN ('queued', 'running') AND (", due!(), " OR ", orphaned!($max_lost_workers), ")")
+    ($lost_by:literal, $max_lost_workers:literal) => {
+        concat!("status IN ('queued', 'running') AND (", due!(), " OR ", orphaned!($lost_by, $max_lost_workers), ")")
     };
 }
 pub(super) use {claimable, due, orphaned};
@@ -58,7 +60,7 @@ macro_rules! claim {
              WHERE id = COALESCE(
                  (SELECT id FROM jobs
                   WHERE ",
-            orphaned!("$4"),
+            orphaned!("$6", "$4"),
             "     ORDER BY lease_until
                   LIMIT 1 ",
             $skip_locked,
@@ -79,7 +81,7 @@ macro_rules! claim {
             $skip_locked,
             "))
              RETURNING id, spec, lease_epoch, attempt, rescues, version, worked_micros, COALESCE(owner, '') AS owner,
-                 turn,
+                 turn, trace_context, attempt_trace_context,
                  EXISTS (
                      SELECT 1 FROM jobs AS other
                      WHERE other.status = 'queued' AND COALESCE(other.owner, '') = COALESCE(jobs.owner, '')
@@ -125,13 +127,15 @@ struct ClaimedRow {
     worked_micros: i64,
     owner: String,
     turn: i64,
+    trace_context: Option<String>,
+    attempt_trace_context: Option<String>,
     has_overtaken: bool,
 }
 
 impl Store {
     /// Takes the best job there is, if there is one.
     pub(crate) async fn claim(&self, worker: &WorkerId, policy: &Policy) -> Result<Option<ClaimedJob>, StoreError> {
-        let (mut tx, now) = self.begin().await?;
+        let (mut tx, now, lost_by) = self.begin_search(policy).await?;
         let (claim, swap_turns) = match &tx {
             On::Postgres(_) => (CLAIM_ON_POSTGRES, SWAP_TURNS_ON_POSTGRES),
             On::Sqlite(_) => (CLAIM_ON_SQLITE, SWAP_TURNS_ON_SQLITE),
@@ -143,6 +147,7 @@ impl Store {
                 .bind(worker.as_str())
                 .bind(i64::from(policy.max_lost_workers))
                 .bind(now.timestamp_micros())
+                .bind(lost_by)
                 .fetch_optional(&mut **conn)
                 .await?
         });
@@ -166,49 +171,8 @@ impl Store {
             attempt: to_small_count(row.attempt),
             rescues: to_small_count(row.rescues),
             time_left,
+            trace_context: row.trace_context,
+            last_attempt_trace_context: row.attempt_trace_context,
         }))
-    }
-
-    /// Keeps the job for another lease from now on.
-    pub(crate) async fn heartbeat(&self, lease: &Lease, policy: &Policy) -> Result<Heartbeat, StoreError> {
-        let (mut tx, now) = self.begin().await?;
-        let cancel_requested: Option<bool> = on!(&mut tx, conn => {
-            sqlx::query_scalar(
-                "UPDATE jobs SET lease_until = $3, worked_micros = worked_micros + ($4 - beat_micros), beat_micros = $4
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
-                 RETURNING cancel_requested_at IS NOT NULL",
-            )
-            .bind(lease.job_id.as_uuid())
-            .bind(lease.epoch)
-            .bind(after(now, policy.lease))
-            .bind(now.timestamp_micros())
-            .fetch_optional(&mut **conn)
-            .await?
-        });
-        commit(tx).await?;
-        Ok(heartbeat_from(cancel_requested))
-    }
-
-    /// What a heartbeat would say, without keeping the job: a read, cheap enough for every second.
-    pub(crate) async fn check(&self, lease: &Lease) -> Result<Heartbeat, StoreError> {
-        let cancel_requested: Option<bool> = on!(&self.read, pool => {
-            sqlx::query_scalar(
-                "SELECT cancel_requested_at IS NOT NULL FROM jobs
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'",
-            )
-            .bind(lease.job_id.as_uuid())
-            .bind(lease.epoch)
-            .fetch_optional(pool)
-            .await?
-        });
-        Ok(heartbeat_from(cancel_requested))
-    }
-}
-
-fn heartbeat_from(cancel_requested: Option<bool>) -> Heartbeat {
-    match cancel_requested {
-        Some(false) => Heartbeat::Held,
-        Some(true) => Heartbeat::CancelRequested,
-        None => Heartbeat::Lost,
     }
 }

@@ -3,14 +3,12 @@
 use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::Value;
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
+use uuid::Uuid;
 
-use super::{Store, Tx, on, to_bigint, to_count};
+use super::{Store, Tx, on, to_bigint, to_count, webhook};
 use crate::error::StoreError;
 use crate::event::{EventKind, JobEvent};
-
-/// Events that one read returns; who wants more asks again after the last one.
-const PAGE: i64 = 500;
 
 #[derive(FromRow)]
 struct EventRow {
@@ -21,8 +19,9 @@ struct EventRow {
 }
 
 impl Store {
-    /// The events after the one numbered `after_seq`, in order, at most a page of them.
-    pub(crate) async fn events(&self, id: JobId, after_seq: u64) -> Result<Vec<JobEvent>, StoreError> {
+    /// The events after the one numbered `after_seq`, in order, at most `limit`.
+    pub(crate) async fn events(&self, id: JobId, after_seq: u64, limit: usize) -> Result<Vec<JobEvent>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: Vec<EventRow> = on!(&self.read, pool => {
             sqlx::query_as(
                 "SELECT seq, kind, data, at FROM job_events
@@ -32,11 +31,26 @@ impl Store {
             )
             .bind(id.as_uuid())
             .bind(to_bigint(after_seq))
-            .bind(PAGE)
+            .bind(limit)
             .fetch_all(pool)
             .await?
         });
         rows.into_iter().map(JobEvent::try_from).collect()
+    }
+
+    /// The versions of these jobs, without those that are not there.
+    pub(crate) async fn versions(&self, ids: &[JobId]) -> Result<Vec<(JobId, u64)>, StoreError> {
+        let rows: Vec<(Uuid, i64)> = on!(&self.read, pool => {
+            let mut query = QueryBuilder::new("SELECT id, version FROM jobs WHERE id IN (");
+            let mut list = query.separated(", ");
+            for id in ids {
+                list.push_bind(id.as_uuid());
+            }
+            query.push(")");
+            // As many statements as there are lengths of the list: not to be kept.
+            query.build_query_as().persistent(false).fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(|(id, version)| (JobId::from(id), to_count(version))).collect())
     }
 }
 
@@ -53,7 +67,7 @@ impl TryFrom<EventRow> for JobEvent {
     }
 }
 
-/// Writes the event of the change that `tx` makes.
+/// Writes the event of the change that `tx` makes, and the messages about it to whoever wants to be told.
 pub(super) async fn append(
     tx: &mut Tx,
     id: JobId,
@@ -72,5 +86,5 @@ pub(super) async fn append(
             .execute(&mut **conn)
             .await?;
     });
-    Ok(())
+    webhook::write_deliveries(tx, id, seq, kind, data, at).await
 }

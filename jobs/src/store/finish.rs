@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::job::next_turn;
 use super::rows::to_json;
-use super::{Change, Store, after, on};
+use super::{Change, Store, after, ended, on, to_small_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
+use crate::job::AttemptFailure;
 use crate::lease::{Lease, Policy, Requeued};
 
 /// How a job ends for good.
@@ -18,6 +19,20 @@ pub(super) enum End<'a> {
     Succeeded(&'a JobResult),
     Failed(&'a Failure),
     Canceled,
+}
+
+/// How a job waits for a worker again.
+struct Wait {
+    /// Its attempts so far.
+    attempt: i64,
+    /// Absent when the job was handed back.
+    retry: Option<Retry>,
+}
+
+/// What follows an attempt that failed.
+struct Retry {
+    due: DateTime<Utc>,
+    failed: AttemptFailure,
 }
 
 impl Store {
@@ -54,7 +69,8 @@ impl Store {
         }
         let (attempt, due) = (change.attempt, after(change.now, delay));
         let data = json!({ "attempt": attempt, "failure": failure, "nextAttemptAt": due });
-        change.wait_until(Some(due), attempt, EventKind::JobRetrying, data).await?;
+        let wait = Wait { attempt, retry: Some(Retry { due, failed: failed(attempt, failure) }) };
+        change.wait(wait, EventKind::JobRetrying, data).await?;
         Ok(Requeued::Retrying)
     }
 
@@ -76,9 +92,10 @@ impl Store {
             change.end(End::Failed(failure)).await?;
             return Ok(Requeued::Failed);
         }
-        let attempt = change.attempt - 1;
+        let (failed, attempt) = (failed(change.attempt, failure), change.attempt - 1);
         let data = json!({ "attempt": attempt, "failure": failure, "nextAttemptAt": due });
-        change.wait_until(Some(due), attempt, EventKind::JobRetrying, data).await?;
+        let wait = Wait { attempt, retry: Some(Retry { due, failed }) };
+        change.wait(wait, EventKind::JobRetrying, data).await?;
         Ok(Requeued::Retrying)
     }
 
@@ -89,7 +106,7 @@ impl Store {
             return change.end(End::Canceled).await;
         }
         let attempt = change.attempt - 1;
-        change.wait_until(None, attempt, EventKind::JobQueued, json!({ "attempt": attempt })).await
+        change.wait(Wait { attempt, retry: None }, EventKind::JobQueued, json!({ "attempt": attempt })).await
     }
 }
 
@@ -97,7 +114,7 @@ impl Change {
     /// Ends the job for good.
     pub(super) async fn end(mut self, end: End<'_>) -> Result<(), StoreError> {
         let attempt = self.attempt;
-        let (status, kind, data) = match &end {
+        let (status, kind, mut data) = match &end {
             End::Succeeded(result) => {
                 let data = json!({ "attempt": attempt, "outcome": result.outcome, "verified": result.verified });
                 ("succeeded", EventKind::JobSucceeded, data)
@@ -127,22 +144,20 @@ impl Change {
             .execute(&mut **conn)
             .await?;
         });
+        // What is told of the end must not change when the job is run again.
+        data["job"] = json!(ended::read(&mut self.tx, self.lease.job_id).await?);
         self.commit(kind, data).await
     }
 
-    /// Puts the job back among those that wait. One that had to wait before, until `due`, has had its turn; one that is
+    /// Puts the job back among those that wait. One that has to wait before its next attempt has had its turn; one that is
     /// handed back has not.
-    async fn wait_until(
-        mut self,
-        due: Option<DateTime<Utc>>,
-        attempt: i64,
-        kind: EventKind,
-        data: Value,
-    ) -> Result<(), StoreError> {
+    async fn wait(mut self, wait: Wait, kind: EventKind, data: Value) -> Result<(), StoreError> {
+        let (due, failed) = wait.retry.map(|retry| (retry.due, to_json(&retry.failed))).unzip();
         on!(&mut self.tx, conn => {
             sqlx::query(concat!(
                 "UPDATE jobs
                  SET status = 'queued', next_attempt_at = $3, attempt = $4, lease_until = NULL, worker_id = NULL,
+                     last_failure = $7,
                      worked_micros = worked_micros + ($5 - beat_micros),
                      turn = CASE WHEN $3 IS NULL THEN turn ELSE ",
                 next_turn!("COALESCE(jobs.owner, '')", "$6"),
@@ -152,12 +167,17 @@ impl Change {
             .bind(self.lease.job_id.as_uuid())
             .bind(self.lease.epoch)
             .bind(due)
-            .bind(attempt)
+            .bind(wait.attempt)
             .bind(self.now.timestamp_micros())
             .bind(self.now)
+            .bind(failed)
             .execute(&mut **conn)
             .await?;
         });
         self.commit(kind, data).await
     }
+}
+
+fn failed(attempt: i64, failure: &Failure) -> AttemptFailure {
+    AttemptFailure { attempt: to_small_count(attempt), failure: failure.clone() }
 }

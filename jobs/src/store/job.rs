@@ -4,11 +4,13 @@ use chrono::{DateTime, Utc};
 use domain::{Cost, JobId, JobStatus, Priority, TokenUsage};
 use serde_json::json;
 
-use super::rows::{JobRow, to_json};
-use super::{Store, commit, event, on};
+use super::quota::Admission;
+use super::rows::{JobRow, job_columns, to_json};
+use super::webhook::attach_webhook;
+use super::{Store, Tx, commit, event, on, to_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::job::{Job, NewJob};
+use crate::job::{Idempotency, Job, NewJob};
 use crate::lease::Policy;
 
 /// The turn of a job that an owner puts in the queue: after the owner's last one, and not before the one that is next.
@@ -39,68 +41,38 @@ pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i
 
 impl Store {
     /// Stores a new job.
-    pub(crate) async fn submit(&self, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
-        let NewJob { spec, owner } = job;
-        let max_attempts = policy.max_attempts;
-        let id = JobId::new();
+    pub(crate) async fn submit(&self, id: JobId, job: NewJob, policy: &Policy) -> Result<Job, StoreError> {
         let (mut tx, now) = self.begin().await?;
-        on!(&mut tx, conn => {
-            sqlx::query(concat!(
-                "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
-                                   input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
-                                   created_at, owner, priority, rank, turn)
-                 VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, ",
-                next_turn!("COALESCE($5, '')", "$4"),
-                ")",
-            ))
-            .bind(id.as_uuid())
-            .bind(to_json(&spec))
-            .bind(i64::from(max_attempts))
-            .bind(now)
-            .bind(owner)
-            .bind(spec.priority.as_str())
-            .bind(rank(spec.priority, now, policy))
-            .execute(&mut **conn)
-            .await?;
-        });
-        event::append(&mut tx, id, 1, EventKind::JobQueued, &json!({}), now).await?;
+        let new = Entry { id, job: &job, idempotency: None, now };
+        self.insert(&mut tx, &new, policy).await?;
+        let accepted = accepted(id, job, now, policy);
         commit(tx).await?;
-        Ok(Job {
-            id,
-            spec,
-            status: JobStatus::Queued,
-            attempt: 0,
-            max_attempts,
-            rescues: 0,
-            version: 1,
-            created_at: now,
-            started_at: None,
-            finished_at: None,
-            next_attempt_at: None,
-            cancel_requested_at: None,
-            result: None,
-            failure: None,
-            usage: TokenUsage::default(),
-            cost: Cost::ZERO,
-        })
+        Ok(accepted)
     }
 
     /// The job as it stands, if it is this owner's; without an owner, whoever's it is.
-    pub(crate) async fn get(&self, owner: Option<&str>, id: JobId) -> Result<Option<Job>, StoreError> {
+    pub(crate) async fn get(&self, owner: Option<&str>, id: JobId, policy: &Policy) -> Result<Option<Job>, StoreError> {
         let row: Option<JobRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT id, spec, status, attempt, max_attempts, rescues, version, created_at, started_at, finished_at,
-                        next_attempt_at, cancel_requested_at, result, failure, input_tokens, cache_creation_tokens,
-                        cache_read_tokens, output_tokens, cost_nanos
-                 FROM jobs
+            sqlx::query_as(concat!(
+                "SELECT ",
+                job_columns!(),
+                " FROM jobs
                  WHERE id = $1 AND ($2 IS NULL OR owner = $2)",
-            )
+            ))
             .bind(id.as_uuid())
             .bind(owner)
             .fetch_optional(pool)
             .await?
         });
-        row.map(Job::try_from).transpose()
+        row.map(|row| row.into_job(policy)).transpose()
+    }
+
+    /// The number of the job's last event.
+    pub(crate) async fn version(&self, id: JobId) -> Result<Option<u64>, StoreError> {
+        let version: Option<i64> = on!(&self.read, pool => {
+            sqlx::query_scalar("SELECT version FROM jobs WHERE id = $1").bind(id.as_uuid()).fetch_optional(pool).await?
+        });
+        Ok(version.map(to_count))
     }
 
     /// The diff of a job that succeeded.
@@ -109,5 +81,93 @@ impl Store {
             sqlx::query_scalar("SELECT diff FROM jobs WHERE id = $1").bind(id.as_uuid()).fetch_optional(pool).await?
         });
         Ok(diff.flatten())
+    }
+}
+
+impl Store {
+    /// Writes a new job with its first event; writes nothing, and says so, when the name of its request is taken.
+    pub(super) async fn insert(&self, tx: &mut Tx, new: &Entry<'_>, policy: &Policy) -> Result<bool, StoreError> {
+        let NewJob { spec, owner, webhook, quota, trace_context } = new.job;
+        let rows_added = on!(tx, conn => {
+            sqlx::query(concat!(
+                "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
+                               input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
+                               created_at, owner, priority, rank, repo_url, idempotency_key, idempotency_sha256,
+                               trace_context, turn)
+             VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, ",
+                next_turn!("COALESCE($5, '')", "$4"),
+                ")
+                 ON CONFLICT (COALESCE(owner, ''), idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
+            ))
+            .bind(new.id.as_uuid())
+            .bind(to_json(spec))
+            .bind(i64::from(spec.max_attempts.unwrap_or(policy.max_attempts)))
+            .bind(new.now)
+            .bind(owner)
+            .bind(spec.priority.as_str())
+            .bind(rank(spec.priority, new.now, policy))
+            .bind(spec.repo_url.to_string())
+            .bind(new.idempotency.map(|idempotency| &idempotency.key))
+            .bind(new.idempotency.map(|idempotency| &idempotency.body_sha256))
+            .bind(trace_context)
+            .execute(&mut **conn)
+            .await?
+            .rows_affected()
+        });
+        if rows_added == 0 {
+            return Ok(false);
+        }
+        let admission = Admission { owner: owner.as_deref(), quota: quota.as_ref(), is_new: true, now: new.now };
+        admission.check(tx).await?;
+        self.backlog.enter(tx, policy.max_waiting_jobs).await?;
+        for (name, value) in &spec.metadata {
+            on!(tx, conn => {
+                sqlx::query("INSERT INTO job_metadata (job_id, name, value) VALUES ($1, $2, $3)")
+                    .bind(new.id.as_uuid())
+                    .bind(name)
+                    .bind(value)
+                    .execute(&mut **conn)
+                    .await?;
+            });
+        }
+        if let Some(webhook) = webhook {
+            attach_webhook(tx, new.id, owner.as_deref(), webhook, new.now).await?;
+        }
+        event::append(tx, new.id, 1, EventKind::JobQueued, &json!({}), new.now).await?;
+        Ok(true)
+    }
+}
+
+/// A job on its way into the tables.
+pub(super) struct Entry<'a> {
+    pub(super) id: JobId,
+    pub(super) job: &'a NewJob,
+    pub(super) idempotency: Option<&'a Idempotency>,
+    pub(super) now: DateTime<Utc>,
+}
+
+/// The job that was written.
+pub(super) fn accepted(id: JobId, job: NewJob, now: DateTime<Utc>, policy: &Policy) -> Job {
+    Job {
+        id,
+        max_attempts: job.spec.max_attempts.unwrap_or(policy.max_attempts),
+        spec: job.spec,
+        trace_context: job.trace_context,
+        status: JobStatus::Queued,
+        attempt: 0,
+        rescues: 0,
+        version: 1,
+        created_at: now,
+        started_at: None,
+        finished_at: None,
+        next_attempt_at: None,
+        expires_at: None,
+        cancel_requested_at: None,
+        result: None,
+        failure: None,
+        last_failure: None,
+        open_stage: None,
+        usage: TokenUsage::default(),
+        cost: Cost::ZERO,
     }
 }

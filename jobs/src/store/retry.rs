@@ -1,46 +1,48 @@
 //! Somebody asks for a finished job to be run again.
 
-use domain::{JobId, JobSpec, JobStatus, StageKey, StageKind};
+use domain::{JobId, JobSpec, JobStatus, StageKind};
 use serde_json::json;
 
 use super::job::{next_turn, rank};
+use super::quota::Admission;
 use super::rows::from_json;
 use super::{Store, Tx, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
-use crate::job::Retrial;
+use crate::job::{Retrial, Retry};
 use crate::lease::Policy;
 
 impl Store {
-    /// Puts a finished job back among those that wait, without the outputs from the stage `from` on.
-    pub(crate) async fn retry(
-        &self,
-        id: JobId,
-        from: Option<&StageKey>,
-        policy: &Policy,
-    ) -> Result<Retrial, StoreError> {
+    /// Puts a finished job back among those that wait, without the outputs from the first stage to be done anew on.
+    pub(crate) async fn retry(&self, id: JobId, retry: &Retry<'_>, policy: &Policy) -> Result<Retrial, StoreError> {
+        let Retry { from, quota, trace_context } = *retry;
         let (mut tx, now) = self.begin().await?;
-        let reopened: Option<(i64, String)> = on!(&mut tx, conn => {
+        let reopened: Option<(i64, String, Option<String>)> = on!(&mut tx, conn => {
             sqlx::query_as(concat!(
                 "UPDATE jobs
                  SET status = 'queued', attempt = 0, rescues = 0, worked_micros = 0, result = NULL, diff = NULL,
-                     failure = NULL, finished_at = NULL, cancel_requested_at = NULL, retried_at = $2,
+                     failure = NULL, last_failure = NULL, finished_at = NULL, cancel_requested_at = NULL,
+                     retried_at = $2,
+                     trace_context = $3, attempt_trace_context = NULL,
                      turn = ",
                 next_turn!("COALESCE(jobs.owner, '')", "$2"),
                 ",   version = version + 1
-                 WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled')
-                 RETURNING version, spec",
+                 WHERE id = $1 AND status IN ('succeeded', 'failed', 'canceled') AND purged_at IS NULL
+                 RETURNING version, spec, owner",
             ))
             .bind(id.as_uuid())
             .bind(now)
+            .bind(trace_context)
             .fetch_optional(&mut **conn)
             .await?
         });
-        let Some((seq, spec)) = reopened else {
+        let Some((seq, spec, owner)) = reopened else {
             // Before another connection is asked: on SQLite an open transaction is the only one.
             drop(tx);
             return self.why_not_retried(id).await;
         };
+        let admission = Admission { owner: owner.as_deref(), quota, is_new: false, now };
+        admission.check(&mut tx).await?;
         let spec: JobSpec = from_json("spec", &spec)?;
         on!(&mut tx, conn => {
             sqlx::query("UPDATE jobs SET rank = $2 WHERE id = $1")
@@ -62,13 +64,16 @@ impl Store {
     }
 
     async fn why_not_retried(&self, id: JobId) -> Result<Retrial, StoreError> {
-        let found: Option<(String, bool)> = on!(&self.read, pool => {
-            sqlx::query_as("SELECT status, retried_at IS NOT NULL FROM jobs WHERE id = $1")
+        let found: Option<(String, bool, bool)> = on!(&self.read, pool => {
+            sqlx::query_as("SELECT status, retried_at IS NOT NULL, purged_at IS NOT NULL FROM jobs WHERE id = $1")
                 .bind(id.as_uuid())
                 .fetch_optional(pool)
                 .await?
         });
-        let Some((status, is_retried)) = found else { return Ok(Retrial::NotFound) };
+        let Some((status, is_retried, is_purged)) = found else { return Ok(Retrial::NotFound) };
+        if is_purged {
+            return Err(StoreError::Purged);
+        }
         let status: JobStatus = status.parse().map_err(StoreError::damaged("status"))?;
         Ok(if is_retried { Retrial::AlreadyRetried } else { Retrial::NotOver(status) })
     }

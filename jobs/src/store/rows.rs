@@ -6,9 +6,23 @@ use serde::de::DeserializeOwned;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{to_count, to_small_count};
+use super::{after, to_count, to_small_count};
 use crate::error::StoreError;
 use crate::job::{Job, StageSummary};
+use crate::lease::Policy;
+
+/// The columns of a [`JobRow`].
+macro_rules! job_columns {
+    () => {
+        "id, spec, status, attempt, max_attempts, rescues, version, created_at, started_at, finished_at,
+         next_attempt_at, cancel_requested_at, result, failure, last_failure, purged_at, trace_context,
+         input_tokens,
+         cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
+         (SELECT kind || ':' || item FROM stages WHERE job_id = jobs.id AND output IS NULL
+          ORDER BY started_at DESC LIMIT 1) AS open_stage"
+    };
+}
+pub(super) use job_columns;
 
 /// A row of `jobs`, without the diff.
 #[derive(FromRow)]
@@ -27,15 +41,22 @@ pub(super) struct JobRow {
     cancel_requested_at: Option<DateTime<Utc>>,
     result: Option<String>,
     failure: Option<String>,
+    trace_context: Option<String>,
+    last_failure: Option<String>,
+    purged_at: Option<DateTime<Utc>>,
+    open_stage: Option<String>,
     #[sqlx(flatten)]
     sums: Sums,
 }
 
-impl TryFrom<JobRow> for Job {
-    type Error = StoreError;
-
-    fn try_from(row: JobRow) -> Result<Self, Self::Error> {
-        Ok(Self {
+impl JobRow {
+    /// The job, if it was not purged.
+    pub(super) fn into_job(self, policy: &Policy) -> Result<Job, StoreError> {
+        let row = self;
+        if row.purged_at.is_some() {
+            return Err(StoreError::Purged);
+        }
+        Ok(Job {
             id: JobId::from(row.id),
             spec: from_json("spec", &row.spec)?,
             status: row.status.parse().map_err(StoreError::damaged("status"))?,
@@ -47,13 +68,23 @@ impl TryFrom<JobRow> for Job {
             started_at: row.started_at,
             finished_at: row.finished_at,
             next_attempt_at: row.next_attempt_at,
+            expires_at: row.finished_at.zip(policy.retention).map(|(end, retention)| after(end, retention)),
             cancel_requested_at: row.cancel_requested_at,
             result: row.result.as_deref().map(|json| from_json("result", json)).transpose()?,
             failure: row.failure.as_deref().map(|json| from_json("failure", json)).transpose()?,
+            last_failure: row.last_failure.as_deref().map(|json| from_json("failure", json)).transpose()?,
+            open_stage: row.open_stage.as_deref().map(read_stage_key).transpose()?,
             usage: row.sums.usage(),
             cost: Cost::from_nanos(row.sums.cost_nanos),
+            trace_context: row.trace_context,
         })
     }
+}
+
+/// Reads `kind:item`, whose item may be empty and may hold colons.
+fn read_stage_key(text: &str) -> Result<StageKey, StoreError> {
+    let (kind, item) = text.split_once(':').unwrap_or((text, ""));
+    Ok(StageKey { kind: kind.parse().map_err(StoreError::damaged("kind of stage"))?, item: item.to_owned() })
 }
 
 /// A row of `stages` with the sums over its calls.
@@ -87,16 +118,16 @@ impl TryFrom<StageSummaryRow> for StageSummary {
 
 /// The sums over settled calls.
 #[derive(FromRow)]
-struct Sums {
+pub(super) struct Sums {
     input_tokens: i64,
     cache_creation_tokens: i64,
     cache_read_tokens: i64,
     output_tokens: i64,
-    cost_nanos: i64,
+    pub(super) cost_nanos: i64,
 }
 
 impl Sums {
-    fn usage(&self) -> TokenUsage {
+    pub(super) fn usage(&self) -> TokenUsage {
         TokenUsage {
             input_tokens: to_count(self.input_tokens),
             cache_creation_tokens: to_count(self.cache_creation_tokens),

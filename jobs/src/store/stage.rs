@@ -5,12 +5,27 @@ use domain::{JobId, StageKey, StageRecord};
 use serde_json::{Value, json};
 use sqlx::FromRow;
 
-use super::rows::{StageSummaryRow, from_json, to_json};
+use super::rows::{StageSummaryRow, Sums, from_json, to_json};
 use super::{Store, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::job::StageSummary;
 use crate::lease::Lease;
+
+/// The stages of the job `$1` in the order in which they began, with what their calls used.
+pub(super) const STAGES: &str = "SELECT s.kind, s.item, s.started_at, s.finished_at,
+            CAST(OCTET_LENGTH(s.output) AS BIGINT) AS output_bytes,
+            COUNT(c.id) AS calls,
+            CAST(COALESCE(SUM(c.input_tokens), 0) AS BIGINT) AS input_tokens,
+            CAST(COALESCE(SUM(c.cache_creation_tokens), 0) AS BIGINT) AS cache_creation_tokens,
+            CAST(COALESCE(SUM(c.cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
+            CAST(COALESCE(SUM(c.output_tokens), 0) AS BIGINT) AS output_tokens,
+            CAST(COALESCE(SUM(c.cost_nanos), 0) AS BIGINT) AS cost_nanos
+     FROM stages s
+     LEFT JOIN model_calls c ON c.job_id = s.job_id AND c.kind = s.kind AND c.item = s.item
+     WHERE s.job_id = $1
+     GROUP BY s.job_id, s.kind, s.item
+     ORDER BY s.started_at, s.kind, s.item";
 
 #[derive(FromRow)]
 struct FinishedStageRow {
@@ -70,7 +85,29 @@ impl Store {
             return Ok(());
         }
         let duration_ms = (record.finished_at - record.started_at).num_milliseconds().max(0);
-        let data = json!({ "stage": key.kind, "item": key.item, "durationMs": duration_ms });
+        let sums: Sums = on!(&mut change.tx, conn => {
+            sqlx::query_as(
+                "SELECT CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input_tokens,
+                        CAST(COALESCE(SUM(cache_creation_tokens), 0) AS BIGINT) AS cache_creation_tokens,
+                        CAST(COALESCE(SUM(cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
+                        CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT) AS output_tokens,
+                        CAST(COALESCE(SUM(cost_nanos), 0) AS BIGINT) AS cost_nanos
+                 FROM model_calls
+                 WHERE job_id = $1 AND kind = $2 AND item = $3",
+            )
+            .bind(lease.job_id.as_uuid())
+            .bind(key.kind.as_str())
+            .bind(&key.item)
+            .fetch_one(&mut **conn)
+            .await?
+        });
+        let data = json!({
+            "stage": key.kind,
+            "item": key.item,
+            "durationMs": duration_ms,
+            "usage": sums.usage(),
+            "costNanos": sums.cost_nanos,
+        });
         change.commit(EventKind::StageSucceeded, data).await
     }
 
@@ -96,24 +133,7 @@ impl Store {
     /// The stages of a job in the order in which they began, with what their calls used.
     pub(crate) async fn stages(&self, id: JobId) -> Result<Vec<StageSummary>, StoreError> {
         let rows: Vec<StageSummaryRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT s.kind, s.item, s.started_at, s.finished_at,
-                        CAST(OCTET_LENGTH(s.output) AS BIGINT) AS output_bytes,
-                        COUNT(c.id) AS calls,
-                        CAST(COALESCE(SUM(c.input_tokens), 0) AS BIGINT) AS input_tokens,
-                        CAST(COALESCE(SUM(c.cache_creation_tokens), 0) AS BIGINT) AS cache_creation_tokens,
-                        CAST(COALESCE(SUM(c.cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens,
-                        CAST(COALESCE(SUM(c.output_tokens), 0) AS BIGINT) AS output_tokens,
-                        CAST(COALESCE(SUM(c.cost_nanos), 0) AS BIGINT) AS cost_nanos
-                 FROM stages s
-                 LEFT JOIN model_calls c ON c.job_id = s.job_id AND c.kind = s.kind AND c.item = s.item
-                 WHERE s.job_id = $1
-                 GROUP BY s.job_id, s.kind, s.item
-                 ORDER BY s.started_at, s.kind, s.item",
-            )
-            .bind(id.as_uuid())
-            .fetch_all(pool)
-            .await?
+            sqlx::query_as(STAGES).bind(id.as_uuid()).fetch_all(pool).await?
         });
         rows.into_iter().map(StageSummary::try_from).collect()
     }

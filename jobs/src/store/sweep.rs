@@ -16,6 +16,7 @@ const BATCH: i64 = 100;
 /// What a sweep found and did.
 pub(crate) struct SweptJobs {
     pub(crate) due: Vec<JobId>,
+    pub(crate) ended: Vec<JobId>,
     pub(crate) poisoned: usize,
     pub(crate) canceled: usize,
 }
@@ -31,7 +32,7 @@ impl Store {
     /// Ends the jobs that only their end is before, and lists the ones that wait for a worker.
     pub(crate) async fn sweep(&self, policy: &Policy) -> Result<SweptJobs, StoreError> {
         let (hopeless, due) = self.look(policy).await?;
-        let mut swept = SweptJobs { due, poisoned: 0, canceled: 0 };
+        let mut swept = SweptJobs { due, ended: Vec::new(), poisoned: 0, canceled: 0 };
         for job in hopeless {
             let lease = Lease { job_id: JobId::from(job.id), epoch: job.lease_epoch };
             let change = match self.change_expired(&lease).await {
@@ -47,12 +48,13 @@ impl Store {
                 change.end(End::Failed(&poisoned(policy))).await?;
                 swept.poisoned += 1;
             }
+            swept.ended.push(lease.job_id);
         }
         Ok(swept)
     }
 
     async fn look(&self, policy: &Policy) -> Result<(Vec<Hopeless>, Vec<JobId>), StoreError> {
-        let (mut tx, now) = self.begin().await?;
+        let (mut tx, now, lost_by) = self.begin_search(policy).await?;
         let hopeless = on!(&mut tx, conn => {
             sqlx::query_as(
                 "SELECT id, lease_epoch FROM jobs
@@ -61,17 +63,18 @@ impl Store {
                  ORDER BY id
                  LIMIT $3",
             )
-            .bind(now)
+            .bind(lost_by)
             .bind(i64::from(policy.max_lost_workers))
             .bind(BATCH)
             .fetch_all(&mut **conn)
             .await?
         });
         let due: Vec<Uuid> = on!(&mut tx, conn => {
-            sqlx::query_scalar(concat!("SELECT id FROM jobs WHERE ", claimable!("$2"), " ORDER BY id LIMIT $3"))
+            sqlx::query_scalar(concat!("SELECT id FROM jobs WHERE ", claimable!("$4", "$2"), " ORDER BY id LIMIT $3"))
                 .bind(now)
                 .bind(i64::from(policy.max_lost_workers))
                 .bind(BATCH)
+                .bind(lost_by)
                 .fetch_all(&mut **conn)
                 .await?
         });

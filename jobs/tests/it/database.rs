@@ -29,6 +29,21 @@ impl Database {
         Jobs::open(&self.url).await.unwrap()
     }
 
+    /// Where it is.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything that stands in any table, as bytes one after the other; of SQLite, the files themselves.
+    pub(crate) async fn raw_bytes(&self) -> Vec<u8> {
+        match self.url.strip_prefix("sqlite:") {
+            Some(file) => {
+                ["", "-wal"].iter().flat_map(|end| std::fs::read(format!("{file}{end}")).unwrap_or_default()).collect()
+            }
+            None => raw_tables(&self.url).await,
+        }
+    }
+
     /// The store under the rule that a lease has run out as soon as it is given.
     pub(crate) fn where_leases_expire_at_once(&self) -> Jobs {
         self.jobs.clone().with_policy(Policy { lease: std::time::Duration::ZERO, ..Policy::default() })
@@ -67,6 +82,27 @@ pub(crate) async fn on_empty_postgres(test: impl AsyncFnOnce(String)) {
     if let Err(panic) = outcome {
         resume_unwind(panic);
     }
+}
+
+/// Every row of every table of the schema, as Postgres writes them.
+async fn raw_tables(url: &str) -> Vec<u8> {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar("SELECT tablename FROM pg_tables WHERE schemaname = CURRENT_SCHEMA()")
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert!(tables.len() >= 5, "{tables:?}");
+    let mut bytes = Vec::new();
+    for table in tables {
+        let rows = format!("SELECT {table}::text FROM {table}");
+        let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_all(&mut connection).await.unwrap();
+        bytes.extend(rows.concat().into_bytes());
+    }
+    let diffs: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT diff FROM jobs WHERE diff IS NOT NULL").fetch_all(&mut connection).await.unwrap();
+    // The rows above have these in hexadecimal.
+    bytes.extend(diffs.concat());
+    bytes
 }
 
 /// Makes a test of each function, once per database.

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bell;
+mod changes;
 mod conformance;
 mod database;
+mod drift;
 mod migrations;
 mod redis_server;
 mod sample;

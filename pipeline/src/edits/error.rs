@@ -120,6 +120,8 @@ pub(crate) enum Refusal {
     Unreadable,
     /// The tree has an entry there that no edit may touch.
     Untouchable,
+    /// The job is limited to other paths.
+    Outside,
 }
 
 /// What an earlier edit did to a file that is gone.
@@ -228,6 +230,7 @@ impl fmt::Display for Reason<'_> {
             Refusal::Binary => f.write_str("it is a binary file."),
             Refusal::Unreadable => f.write_str("its content is not available here."),
             Refusal::Untouchable => f.write_str("the repository has an entry there that cannot be edited."),
+            Refusal::Outside => f.write_str("the path is outside of those that the task is limited to."),
         }
     }
 }
@@ -264,6 +267,7 @@ impl fmt::Display for Advice<'_> {
                 f.write_str("Not every file system tells the two apart: use the path that exists, or another name.")
             }
             Refusal::Symlink => f.write_str("Edit the file it points to; a link itself can only be deleted."),
+            Refusal::Outside => f.write_str("Keep to the files that are listed, and to new ones beside them."),
             Refusal::Submodule | Refusal::LfsPointer | Refusal::Binary | Refusal::Unreadable | Refusal::Untouchable => {
                 f.write_str("Leave it as it is.")
             }

@@ -42,6 +42,9 @@ impl EditedTree {
             let fate = touched.moved_to.clone().map_or(Fate::Deleted, Fate::MovedTo);
             return Err(Refusal::NoSuchFile { nearest: Vec::new(), fate: Some(fate) });
         }
+        if self.base.hidden().contains_key(requested) {
+            return Err(Refusal::Outside);
+        }
         locate::meant(self.paths(), requested, leeway)
             .ok_or_else(|| Refusal::NoSuchFile { nearest: locate::nearest(self.paths(), requested), fate: None })
     }
@@ -49,7 +52,10 @@ impl EditedTree {
     /// Whether a new file may come to be at this path. A path that was a folder of the commit stays one, and the other
     /// way round, so that the diff never has to turn the one into the other.
     pub(super) fn check_new_path(&self, path: &RepoPath) -> Result<(), Refusal> {
-        locate::check_new_path(self.paths(), path)?;
+        if !self.base.allows(path) {
+            return Err(Refusal::Outside);
+        }
+        locate::check_new_path(self.paths().chain(self.base.hidden().keys()), path)?;
         for (end, _) in path.as_str().match_indices('/').chain([(path.as_str().len(), "")]) {
             let front = &path.as_str()[..end];
             let is_folder = end < path.as_str().len();

@@ -109,7 +109,11 @@ impl FetchError {
 
 impl From<git2::Error> for FetchError {
     fn from(error: git2::Error) -> Self {
-        Self::damaged(error)
+        match error.class() {
+            // A full disk, not a bad repository: the next attempt, or another worker, may have more room.
+            git2::ErrorClass::Os => Self::Disk(io::Error::other(error)),
+            _ => Self::damaged(error),
+        }
     }
 }
 
@@ -121,5 +125,19 @@ impl From<WalkError> for FetchError {
             WalkError::Stopped => Self::Stopped,
             WalkError::Git(error) => Self::damaged(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use git2::{ErrorClass, ErrorCode};
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_not_the_repository_s_fault() {
+        let code = |class| FetchError::from(git2::Error::new(ErrorCode::GenericError, class, "it failed")).code();
+        assert_eq!(code(ErrorClass::Os), FailureCode::Internal);
+        assert_eq!(code(ErrorClass::Zlib), FailureCode::RepoUnsupported);
     }
 }

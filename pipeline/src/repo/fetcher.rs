@@ -8,7 +8,8 @@ use egress::Egress;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, Span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, info_span};
 
 use super::advertisement::{self, Advertisement};
 use super::object_store::{Arrival, ObjectStore};
@@ -80,10 +81,15 @@ impl Fetcher {
         git_ref: Option<&GitRef>,
         at: Option<&CommitId>,
     ) -> Result<Snapshot, FetchError> {
-        let span = tracing::info_span!("repo.fetch", repo.url = %url);
-        let fetch = self.fetch_in_time(url, Wanted::new(git_ref, at)).instrument(span);
+        let span = fetch_span(url);
+        let fetch = self.fetch_in_time(url, Wanted::new(git_ref, at)).instrument(span.clone());
         let result = tokio::time::timeout(self.limits.deadline, fetch).await;
-        result.unwrap_or(Err(FetchError::TimedOut(self.limits.deadline)))
+        let result = result.unwrap_or(Err(FetchError::TimedOut(self.limits.deadline)));
+        if let Err(error) = &result {
+            span.record("error.type", error.code().as_str());
+            span.record("otel.status_code", "ERROR");
+        }
+        result
     }
 
     async fn fetch_in_time(&self, url: &RepoUrl, wanted: Wanted) -> Result<Snapshot, FetchError> {
@@ -91,15 +97,18 @@ impl Fetcher {
         let limits = &self.limits;
         let credential = self.tokens.credential(url.as_url());
         let mut remote = Remote::new(self.egress.clone(), url.as_url(), credential, limits.max_bytes, limits.deadline);
-        let (commit, pack) = self.ask(&mut remote, wanted).await?;
-        let snapshot = self.store(commit, pack).await?;
-        tracing::debug!(
-            repo.commit = %snapshot.commit(),
-            received_bytes = remote.received_bytes(),
-            duration_ms = started.elapsed().as_millis(),
-            "Fetched {} files",
-            snapshot.entries().len()
-        );
+        let fetch = async {
+            let (commit, pack) = self.ask(&mut remote, wanted).await?;
+            self.store(commit, pack).await
+        };
+        let result = fetch.await;
+        let span = Span::current();
+        span.record("repo.bytes", remote.received_bytes());
+        let snapshot = result?;
+        span.record("repo.commit", snapshot.commit().as_str());
+        span.record("repo.files", snapshot.entries().len());
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        debug!(duration_ms, "Received the repository");
         Ok(snapshot)
     }
 
@@ -160,4 +169,22 @@ impl Fetcher {
             store.into_snapshot(&commit, is_shallow, limits)
         })
     }
+}
+
+/// The span of one fetch. An address holds no credentials: [`RepoUrl`] has no place for them.
+fn fetch_span(url: &RepoUrl) -> Span {
+    let address = url.as_url();
+    info_span!(
+        "repo.fetch",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        server.address = address.host_str(),
+        server.port = address.port_or_known_default(),
+        repo.url = %url,
+        repo.commit = Empty,
+        repo.bytes = Empty,
+        repo.objects = Empty,
+        repo.files = Empty,
+        error.type = Empty,
+    )
 }

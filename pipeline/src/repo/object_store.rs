@@ -149,7 +149,9 @@ fn check_object_count(pack: &[u8]) -> Result<(), FetchError> {
     let Some([b'P', b'A', b'C', b'K', _, _, _, _, a, b, c, d]) = pack.first_chunk::<PACK_HEADER_BYTES>() else {
         return Err(FetchError::Unsupported("what the host sent is not a pack"));
     };
-    if u32::from_be_bytes([*a, *b, *c, *d]) > MAX_PACK_OBJECTS {
+    let objects = u32::from_be_bytes([*a, *b, *c, *d]);
+    tracing::Span::current().record("repo.objects", objects);
+    if objects > MAX_PACK_OBJECTS {
         return Err(FetchError::TooLarge(TooLarge::Objects(MAX_PACK_OBJECTS)));
     }
     Ok(())

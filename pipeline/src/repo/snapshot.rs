@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use domain::{CommitId, RepoPath};
+use domain::{CommitId, PathFilter, RepoPath};
 use git2::{ObjectType, Oid, Repository};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -116,6 +116,9 @@ pub struct Snapshot {
     commit: CommitId,
     tree: Oid,
     entries: BTreeMap<RepoPath, Entry>,
+    /// Files that the job must not see.
+    hidden: BTreeMap<RepoPath, Entry>,
+    filter: PathFilter,
     unusable_entries: usize,
 }
 
@@ -158,8 +161,17 @@ impl Snapshot {
             commit: CommitId::parse(&commit.to_string()).expect("git prints 40 hexadecimal digits"),
             tree,
             entries,
+            hidden: BTreeMap::new(),
+            filter: PathFilter::default(),
             unusable_entries,
         })
+    }
+
+    /// The same commit for a job that may only see and change what the filter lets through. The other files stay in the
+    /// tree untouched.
+    pub(crate) fn limited_to(self, filter: PathFilter) -> Self {
+        let (entries, hidden) = self.entries.into_iter().partition(|(path, _)| filter.allows(path));
+        Self { entries, hidden, filter, ..self }
     }
 
     /// The commit.
@@ -175,6 +187,16 @@ impl Snapshot {
     /// The files, in the order of their paths.
     pub fn entries(&self) -> &BTreeMap<RepoPath, Entry> {
         &self.entries
+    }
+
+    /// The files that the job must not see, in the order of their paths.
+    pub(crate) fn hidden(&self) -> &BTreeMap<RepoPath, Entry> {
+        &self.hidden
+    }
+
+    /// Whether the job may see and change what is at the path, or make a file there.
+    pub(crate) fn allows(&self, path: &RepoPath) -> bool {
+        self.filter.allows(path)
     }
 
     /// How many entries have a name or a mode that nothing of ours may touch.

@@ -175,7 +175,9 @@ fn plan_file<'a>(
 }
 
 fn read_attributes(snapshot: &Snapshot) -> Result<Attributes, ReadError> {
-    let file = RepoPath::parse(".gitattributes").ok().and_then(|path| snapshot.entries().get(&path));
+    // What the repository says about its files counts, whether the job may see where it says so or not.
+    let anywhere = |path| snapshot.entries().get(&path).or_else(|| snapshot.hidden().get(&path));
+    let file = RepoPath::parse(".gitattributes").ok().and_then(anywhere);
     match file {
         Some(Entry { mode, oid, size: Some(bytes) }) if mode.is_file() && *bytes <= MAX_ATTRIBUTES_BYTES => {
             Ok(Attributes::parse(&String::from_utf8_lossy(&snapshot.read(*oid)?)))

@@ -152,7 +152,7 @@ fn a_forged_boundary_makes_the_real_one_longer() {
     let snapshot = fixture.snapshot();
     let limits = SheetLimits::default();
     let rows = inventory::read(&snapshot, &limits, "0123456789ab").expect("rows");
-    let document = document::render(snapshot.tree(), &rows, 0);
+    let document = document::render(snapshot.tree(), &rows, Unlisted::of(&snapshot));
     assert_eq!(document.boundary, snapshot.tree().to_string());
     assert!(document.text.contains(&format!("</document id=\"{}\">", snapshot.tree())));
 }

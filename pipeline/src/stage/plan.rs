@@ -33,6 +33,7 @@ enum Miss {
     BadPath { reason: String },
     UnknownPath { path: String },
     Exists { path: String },
+    Outside { path: String },
     Quote { path: String, quote: String },
 }
 
@@ -94,6 +95,14 @@ async fn misses(run: &Run, plan: &SubmitPlan) -> Result<Vec<Miss>, PipelineError
             }
         };
         let exists = run.snapshot.entries().contains_key(&path);
+        let new_path = Some(file.new_path.as_str()).filter(|_| file.action == PlannedAction::Move);
+        let new_path = new_path.and_then(|path| tool_call::path(path).ok());
+        if let Some(path) =
+            [Some(&path), new_path.as_ref()].into_iter().flatten().find(|path| !run.snapshot.allows(path))
+        {
+            misses.push(Miss::Outside { path: path.to_string() });
+            continue;
+        }
         match file.action {
             PlannedAction::Create if exists => misses.push(Miss::Exists { path: path.to_string() }),
             PlannedAction::Edit | PlannedAction::Delete | PlannedAction::Move if !exists => {

@@ -31,6 +31,7 @@ fn example(template: Template) -> Value {
         Template::UnreadableCall => json!({"tool": "Edit", "reason": "missing field `old_string`"}),
         Template::PlanMisses => json!({"misses": [{"kind": "no_files"}, {"kind": "bad_path", "reason": "`..`: REASON"},
             {"kind": "unknown_path", "path": "x.py"}, {"kind": "exists", "path": "a.py"},
+            {"kind": "outside", "path": "o.py"},
             {"kind": "quote", "path": "a.py", "quote": "x = 2"}]}),
         Template::QuoteMissing => json!({"path": "a.py"}),
         Template::UnseenFile => json!({"path": "poetry.lock", "class": "lock file"}),

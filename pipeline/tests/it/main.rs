@@ -11,5 +11,6 @@ mod llm;
 mod names;
 mod pack;
 mod passes;
+mod paths;
 mod redirects;
 mod scene;

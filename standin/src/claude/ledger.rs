@@ -1,6 +1,7 @@
 //! The ledger: every request, what it used and what it cost.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub struct BilledUsage {
 pub struct Exchange {
     /// Its place in the server's life, from 0.
     pub number: usize,
+    /// When it came.
+    #[serde(skip)]
+    pub arrived_at: SystemTime,
     /// `/v1/messages` or `/v1/messages/count_tokens`.
     pub path: String,
     /// SHA-256 of the body, in hexadecimal.
@@ -68,6 +72,7 @@ impl Ledger {
         let number = exchanges.len();
         exchanges.push(Exchange {
             number,
+            arrived_at: SystemTime::now(),
             path: path.to_owned(),
             sha256,
             request: serde_json::from_slice(&body).unwrap_or_default(),

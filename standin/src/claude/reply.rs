@@ -1,5 +1,7 @@
 //! What a script can make the stand-in do.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 /// A reply: an answer of the "model", or a fault.
@@ -24,6 +26,8 @@ pub(super) struct Answer {
     pub(super) thinks: bool,
     pub(super) is_from_the_future: bool,
     pub(super) breaks: Option<Break>,
+    /// Time until the first byte.
+    pub(super) delay: Duration,
 }
 
 impl Answer {
@@ -36,6 +40,7 @@ impl Answer {
             thinks: true,
             is_from_the_future: false,
             breaks: None,
+            delay: Duration::ZERO,
         }
     }
 }
@@ -141,6 +146,12 @@ impl Reply {
     #[must_use]
     pub fn breaking(self, how: Break) -> Self {
         self.change(|answer| answer.breaks = Some(how))
+    }
+
+    /// Thinks before the first byte.
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        self.change(|answer| answer.delay = delay)
     }
 
     fn change(mut self, change: impl FnOnce(&mut Answer)) -> Self {

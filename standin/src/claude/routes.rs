@@ -49,7 +49,10 @@ async fn messages(Shared(state): Shared<Arc<State>>, headers: HeaderMap, body: B
     let open = Open { state: Arc::clone(&state), call, prompt, began };
     match &state.answers {
         Answers::Script(script) => match script.reply(&open.call.request).0 {
-            Kind::Answer(answer) => open.answer(answer),
+            Kind::Answer(answer) => {
+                tokio::time::sleep(answer.delay).await;
+                open.answer(answer)
+            }
             Kind::Fault(fault) => fail(&state, number, fault),
             Kind::Hang => pending().await,
         },

@@ -209,6 +209,10 @@ fn only_the_api_is_reached_from_outside_and_only_on_loopback() {
         if compose["services"]["api"]["environment"]["TINYGEN_LISTEN"] != "0.0.0.0:8000" {
             wrongs.push("api: does not listen where its port leads".to_owned());
         }
+        // Open until the first key is made, which only a port on loopback allows; and the user may say otherwise.
+        if compose["services"]["api"]["environment"]["TINYGEN_NO_AUTH"] != "${TINYGEN_NO_AUTH:-1}" {
+            wrongs.push("api: does not start without a key".to_owned());
+        }
         wrongs
     };
     assert_rule(
@@ -221,6 +225,7 @@ fn only_the_api_is_reached_from_outside_and_only_on_loopback() {
             ("[backend]\n    restart: unless-stopped", "[outward]\n    restart: unless-stopped", "redis: networks"),
             ("internal: true", "internal: false", "networks: backend"),
             ("0.0.0.0:8000", "127.0.0.1:8000", "api: does not listen"),
+            ("${TINYGEN_NO_AUTH:-1}", "${TINYGEN_NO_AUTH:-}", "api: does not start without a key"),
         ],
     );
 }

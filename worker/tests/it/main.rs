@@ -7,5 +7,7 @@ mod cancel;
 mod concurrency;
 mod fixture;
 mod leases;
+mod live;
 mod progress;
 mod shutdown;
+mod webhooks;

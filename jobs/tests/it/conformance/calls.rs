@@ -8,6 +8,7 @@ use crate::sample::{claimed, reservation, settlement, usage};
 
 on_every_database![
     an_open_reservation_counts_as_spent,
+    reserving_twice_counts_once,
     settling_twice_counts_once,
     an_answer_comes_back_for_the_same_request_only,
     a_call_that_failed_has_no_answer,
@@ -25,6 +26,15 @@ async fn an_open_reservation_counts_as_spent(database: &Database) {
     jobs.settle_call(&lease, &settlement(&settled, 40)).await.unwrap();
     assert_eq!(jobs.spent(lease.job_id()).await.unwrap(), Cost::from_nanos(740));
     assert_eq!(jobs.get(lease.job_id()).await.unwrap().unwrap().cost, Cost::from_nanos(40), "what is known");
+}
+
+async fn reserving_twice_counts_once(database: &Database) {
+    let jobs = &database.jobs;
+    let lease = claimed(jobs).await.lease;
+    let call = reservation(StageKind::Plan, 0, 700);
+    jobs.reserve_call(&lease, &call).await.unwrap();
+    jobs.reserve_call(&lease, &call).await.unwrap();
+    assert_eq!(jobs.spent(lease.job_id()).await.unwrap(), Cost::from_nanos(700));
 }
 
 async fn settling_twice_counts_once(database: &Database) {

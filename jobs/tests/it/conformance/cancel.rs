@@ -29,12 +29,12 @@ async fn a_waiting_job_is_canceled_at_once(database: &Database) {
 async fn the_worker_of_a_running_job_learns_of_it(database: &Database) {
     let jobs = &database.jobs;
     let lease = claimed(jobs).await.lease;
-    assert_eq!(jobs.check(&lease).await.unwrap(), Heartbeat::Held);
+    assert_eq!(jobs.check(&[lease]).await.unwrap(), [Heartbeat::Held]);
     assert_eq!(jobs.cancel(lease.job_id()).await.unwrap(), Cancellation::Requested);
     assert_eq!(jobs.cancel(lease.job_id()).await.unwrap(), Cancellation::Requested);
     assert_eq!(jobs.get(lease.job_id()).await.unwrap().unwrap().version, 3, "asking twice is asking once");
-    assert_eq!(jobs.check(&lease).await.unwrap(), Heartbeat::CancelRequested);
-    assert_eq!(jobs.heartbeat(&lease).await.unwrap(), Heartbeat::CancelRequested);
+    assert_eq!(jobs.check(&[lease]).await.unwrap(), [Heartbeat::CancelRequested]);
+    assert_eq!(jobs.heartbeat(&[lease]).await.unwrap(), [Heartbeat::CancelRequested]);
     jobs.confirm_cancel(&lease).await.unwrap();
     assert_eq!(jobs.get(lease.job_id()).await.unwrap().unwrap().status, JobStatus::Canceled);
 }

@@ -22,8 +22,8 @@ async fn a_stale_lease_changes_nothing(database: &Database) {
     every_write_is_refused(&jobs, &stale, &call).await;
 
     assert_eq!(state(&jobs, newest.job_id()).await, before);
-    assert_eq!(jobs.check(&newest).await.unwrap(), Heartbeat::Held);
-    assert_eq!(jobs.heartbeat(&newest).await.unwrap(), Heartbeat::Held);
+    assert_eq!(jobs.check(&[newest]).await.unwrap(), [Heartbeat::Held]);
+    assert_eq!(jobs.heartbeat(&[newest]).await.unwrap(), [Heartbeat::Held]);
     jobs.succeed(&newest, &result()).await.unwrap();
 }
 
@@ -43,8 +43,9 @@ async fn the_lease_of_a_finished_job_changes_nothing(database: &Database) {
 
 async fn every_write_is_refused(jobs: &jobs::Jobs, lease: &jobs::Lease, open_call: &domain::CallReservation) {
     let lost = |outcome: Result<(), StoreError>| assert!(matches!(outcome, Err(StoreError::LeaseLost)), "{outcome:?}");
-    assert_eq!(jobs.heartbeat(lease).await.unwrap(), Heartbeat::Lost);
-    assert_eq!(jobs.check(lease).await.unwrap(), Heartbeat::Lost);
+    assert_eq!(jobs.heartbeat(&[*lease]).await.unwrap(), [Heartbeat::Lost]);
+    assert_eq!(jobs.check(&[*lease]).await.unwrap(), [Heartbeat::Lost]);
+    lost(jobs.note_attempt_trace(lease, "stale").await);
     lost(jobs.start_stage(lease, &StageKey::from(StageKind::Plan)).await);
     lost(jobs.save_stage(lease, &stage(StageKind::Plan, json!("stale"))).await);
     lost(jobs.reserve_call(lease, &reservation(StageKind::Plan, 1, 7)).await);

@@ -32,7 +32,7 @@ async fn time_is_counted_while_a_worker_has_the_job(database: &Database) {
     let jobs = &database.jobs;
     jobs.submit(minute()).await.unwrap();
     let lease = jobs.claim(&worker()).await.unwrap().unwrap().lease;
-    jobs.heartbeat(&lease).await.unwrap();
+    jobs.heartbeat(&[lease]).await.unwrap();
     jobs.requeue(&lease, &failure(), Duration::ZERO).await.unwrap();
     let second = jobs.claim(&worker()).await.unwrap().unwrap();
     assert!(second.time_left < TIMEOUT && second.time_left > TIMEOUT / 2, "{:?}", second.time_left);
@@ -45,7 +45,7 @@ async fn a_retry_of_a_finished_job_has_all_its_time_again(database: &Database) {
     let jobs = &database.jobs;
     jobs.submit(minute()).await.unwrap();
     let lease = jobs.claim(&worker()).await.unwrap().unwrap().lease;
-    jobs.heartbeat(&lease).await.unwrap();
+    jobs.heartbeat(&[lease]).await.unwrap();
     jobs.succeed(&lease, &result()).await.unwrap();
     jobs.retry(lease.job_id(), None).await.unwrap();
     assert_eq!(jobs.claim(&worker()).await.unwrap().unwrap().time_left, TIMEOUT);

@@ -24,7 +24,7 @@ async fn another_process_finds_everything(database: &Database) {
     assert_eq!(other.get(lease.job_id()).await.unwrap(), before);
     assert_eq!(other.load_stage(lease.job_id(), &plan.key).await.unwrap(), Some(plan));
     assert_eq!(other.spent(lease.job_id()).await.unwrap(), Cost::from_nanos(77));
-    assert_eq!(other.heartbeat(&lease).await.unwrap(), Heartbeat::Held);
+    assert_eq!(other.heartbeat(&[lease]).await.unwrap(), [Heartbeat::Held]);
 }
 
 async fn migrating_again_changes_nothing(database: &Database) {

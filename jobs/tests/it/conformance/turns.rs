@@ -23,7 +23,8 @@ on_every_database![
 ];
 
 async fn submit(jobs: &Jobs, owner: &str, priority: Priority) -> JobId {
-    jobs.submit(NewJob { owner: Some(owner.to_owned()), spec: JobSpec { priority, ..spec() } }).await.unwrap().id
+    let job = NewJob { owner: Some(owner.to_owned()), ..NewJob::from(JobSpec { priority, ..spec() }) };
+    jobs.submit(job).await.unwrap().id
 }
 
 async fn next(jobs: &Jobs) -> JobId {
@@ -137,9 +138,10 @@ async fn retries_that_are_due_count_as_waiting(database: &Database) {
 }
 
 async fn a_job_of_a_lost_worker_goes_first(database: &Database) {
-    let lost = claimed(&database.where_leases_expire_at_once()).await;
-    submit(&database.jobs, "a", Priority::High).await;
-    let again = database.jobs.claim(&worker()).await.unwrap().unwrap();
+    let jobs = database.where_leases_expire_at_once();
+    let lost = claimed(&jobs).await;
+    submit(&jobs, "a", Priority::High).await;
+    let again = jobs.claim(&worker()).await.unwrap().unwrap();
     assert_eq!((again.id, again.rescues), (lost.id, 1));
 }
 

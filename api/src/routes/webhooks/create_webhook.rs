@@ -1,0 +1,82 @@
+//! `POST /webhooks`: registers a receiver, and shows its secret this one time.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use egress::Egress;
+use jobs::{MAX_WEBHOOKS, NewWebhook};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::fields::{note, read_description, read_events, read_url};
+use crate::ApiState;
+use crate::caller::{Caller, WebhooksWrite};
+use crate::error::ApiError;
+use crate::json_body::JsonBody;
+use crate::openapi::WebhookEventName;
+use crate::wire::{FieldError, NewWebhookBody, WebhookBody};
+
+/// What a client asks for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateWebhook {
+    /// Where messages go.
+    #[schema(value_type = String, required, max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\@#\\s][^\\\\#\\s]*$")]
+    url: Option<String>,
+    /// What it is told of; the ends of jobs when absent.
+    #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]
+    events: Option<Vec<String>>,
+    /// The owner's words for it.
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// Whether messages are sent at once; else they wait.
+    enabled: Option<bool>,
+}
+
+/// Answers 201 with the webhook and its secret.
+#[utoipa::path(
+    post,
+    path = "/webhooks",
+    tag = "webhooks",
+    summary = "Register a webhook",
+    request_body = CreateWebhook,
+    responses(
+        (
+            status = 201,
+            description = "The webhook. Its secret is shown this once.",
+            body = NewWebhookBody,
+            headers(
+                ("Location" = String, description = "The webhook."),
+                ("Cache-Control" = String, description = "`no-store`."),
+            ),
+        ),
+    ),
+    security(("key" = ["webhooks:write"])),
+    extensions(("x-problems" = json!(["blocked_address", "too_many_webhooks"])))
+)]
+pub(super) async fn create_webhook(
+    State(state): State<ApiState>,
+    caller: Caller<WebhooksWrite>,
+    JsonBody(request): JsonBody<CreateWebhook>,
+) -> Result<impl IntoResponse, ApiError> {
+    let webhook = request.into_webhook(&state.egress, caller.owner()).map_err(ApiError::Invalid)?;
+    let created = state.jobs.create_webhook(webhook).await?;
+    let (webhook, secret) = created.ok_or(ApiError::TooManyWebhooks(MAX_WEBHOOKS))?;
+    tracing::info!(webhook.id = %webhook.id, "Registered webhook {}", webhook.id);
+    let body = NewWebhookBody { webhook: WebhookBody::new(&webhook), secret: secret.expose().to_owned() };
+    let headers = [(header::LOCATION, body.webhook.links.own.clone())];
+    Ok((StatusCode::CREATED, headers, Json(body)))
+}
+
+impl CreateWebhook {
+    fn into_webhook(self, egress: &Egress, owner: Option<&str>) -> Result<NewWebhook, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let url = note(&mut errors, read_url("/url", self.url, egress));
+        let events = note(&mut errors, read_events("/events", self.events));
+        let description = note(&mut errors, read_description(self.description.unwrap_or_default()));
+        let (Some(url), Some(events), Some(description)) = (url, events, description) else { return Err(errors) };
+        let owner = owner.map(str::to_owned);
+        Ok(NewWebhook { owner, url, description, events, is_enabled: self.enabled.unwrap_or(true) })
+    }
+}

@@ -1,0 +1,77 @@
+//! I4, I5, I9: what is paid, by the model's own ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::chaos::record::{CallRow, EventRow, ModelRequest, Record};
+
+/// I4: no request is made again after its answer was stored.
+pub(super) fn what_is_stored_is_not_paid_again(record: &Record) -> Vec<String> {
+    let mut wrong = BTreeSet::new();
+    for call in &record.calls {
+        let Some(stored_at) = answers(record, call).map(|event| event.at).min() else { continue };
+        for request in requests_of(record, call).filter(|request| request.at > stored_at) {
+            wrong
+                .insert(format!("{} {}: stored at {stored_at}, asked again at {}", call.job_id, call.kind, request.at));
+        }
+    }
+    wrong.into_iter().collect()
+}
+
+/// The settlements of answers in the call's stage. In these tests a stage asks one thing.
+fn answers<'a>(record: &'a Record, call: &'a CallRow) -> impl Iterator<Item = &'a EventRow> {
+    let settled = record.events.get(&call.job_id).into_iter().flatten().filter(|event| event.kind == "call.settled");
+    settled.filter(|event| {
+        let data = event.data();
+        // What failed before it began costs nothing.
+        let is_answer = data["costNanos"].as_i64().is_some_and(|nanos| nanos > 0);
+        is_answer && data["stage"] == *call.kind && data["item"] == *call.item
+    })
+}
+
+fn requests_of<'a>(record: &'a Record, call: &'a CallRow) -> impl Iterator<Item = &'a ModelRequest> {
+    record.requests.iter().filter(|request| request.sha256 == call.request_sha256)
+}
+
+/// I5: the requests that were paid more than once are no more than the calls that were cut off.
+pub(super) fn repeats_are_bounded(record: &Record) -> Vec<String> {
+    let in_flight: usize = record.kills.iter().filter(|kill| kill.worker.is_some()).map(|kill| kill.concurrency).sum();
+    let bound = in_flight + record.expected.broken_streams + record.expected.other_interruptions;
+    let repeats = repeats(record);
+    if repeats > bound { vec![format!("{repeats} calls were paid again; {bound} were cut off")] } else { vec![] }
+}
+
+/// How many paid requests had been paid before.
+pub(crate) fn repeats(record: &Record) -> usize {
+    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
+    for request in record.requests.iter().filter(|request| request.cost_nanos > 0) {
+        *times.entry(&request.sha256).or_default() += 1;
+    }
+    times.values().map(|times| times - 1).sum()
+}
+
+/// I9: a job's cost is the sum of its settled calls, and with what is still reserved it covers the model's bill.
+pub(super) fn the_books_agree_with_the_bill(record: &Record) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (id, job) in &record.jobs {
+        let calls: Vec<&CallRow> = record.calls.iter().filter(|call| call.job_id == *id).collect();
+        let settled: i64 = calls.iter().filter_map(|call| call.cost_nanos).sum();
+        if job.cost_nanos != settled {
+            wrong.push(format!("{id} cost {} by its row and {settled} by its calls", job.cost_nanos));
+        }
+        let open: i64 = calls.iter().filter(|call| call.cost_nanos.is_none()).map(|call| call.reserved_nanos).sum();
+        let mut requests: Vec<&str> = calls.iter().map(|call| call.request_sha256.as_str()).collect();
+        requests.sort_unstable();
+        requests.dedup();
+        let is_ours = |request: &&ModelRequest| requests.binary_search(&request.sha256.as_str()).is_ok();
+        let billed: i64 = record.requests.iter().filter(is_ours).map(|request| request.cost_nanos).sum();
+        if billed > settled + open {
+            wrong.push(format!("{id} was billed {billed}; settled are {settled}, reserved {open}"));
+        }
+    }
+    let known = |request: &&ModelRequest| record.calls.iter().all(|call| call.request_sha256 != request.sha256);
+    let unknown = record.requests.iter().filter(known).count();
+    if unknown > 0 {
+        wrong.push(format!("the model was asked {unknown} times without a reservation"));
+    }
+    wrong
+}

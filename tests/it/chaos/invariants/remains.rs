@@ -1,0 +1,60 @@
+//! I8 and I10: what processes leave behind, and how soon work goes on.
+
+use crate::chaos::record::Record;
+
+/// The bell's list is cut to this.
+const MAX_REDIS_ENTRIES: usize = 1_024;
+/// Growth of a process that counts as none: a tenth, and what allocators and idle connections come and go by.
+const SPARE_FILES: usize = 8;
+const SPARE_KIB: usize = 32 << 10;
+
+/// I8: no folder, no process, no transaction is left, and nothing has grown.
+pub(super) fn nothing_is_left_behind(record: &Record) -> Vec<String> {
+    let left = &record.leftovers;
+    let mut wrong = Vec::new();
+    let mut at_most = |what: &str, is: usize, allowed: usize| {
+        if is > allowed {
+            wrong.push(format!("{is} {what}, {allowed} allowed"));
+        }
+    };
+    at_most("folders of repositories", left.repository_folders, 0);
+    at_most("child processes", left.child_processes, 0);
+    at_most("keys in Redis", left.redis_keys, 1);
+    at_most("entries in Redis", left.redis_entries, MAX_REDIS_ENTRIES);
+    at_most("transactions that are open and idle", left.open_transactions, 0);
+    at_most("connections to Postgres", left.connections.0, left.connections.1);
+    for (before, after) in &left.files {
+        at_most("open files", *after, before + before / 10 + SPARE_FILES);
+    }
+    for (before, after) in &left.memory_kib {
+        at_most("KiB of memory", *after, before + before / 10 + SPARE_KIB);
+    }
+    wrong
+}
+
+/// I10: every job that was open at the last fault makes progress soon after it, or after the wait that its worker asked
+/// for.
+pub(super) fn work_goes_on_in_time(record: &Record) -> Vec<String> {
+    let Some(fault) = record.last_fault else { return vec![] };
+    let mut wrong = Vec::new();
+    for (id, events) in &record.events {
+        let was_open = events.iter().all(|event| !event.is_terminal() || event.at > fault);
+        let is_before = events.first().is_some_and(|event| event.at <= fault);
+        if !was_open || !is_before {
+            continue;
+        }
+        let wait = events
+            .iter()
+            .rfind(|event| event.at <= fault)
+            .and_then(|event| event.data()["nextAttemptAt"].as_str()?.parse().ok());
+        let since = wait.map_or(fault, |wait| fault.max(wait));
+        let progress = events.iter().find(|event| event.at > fault);
+        let is_in_time =
+            progress.is_some_and(|event| (event.at - since).to_std().unwrap_or_default() <= record.expected.recovery);
+        if !is_in_time {
+            let after = progress.map(|event| event.at - since);
+            wrong.push(format!("{id} went on after {after:?}; {:?} are allowed", record.expected.recovery));
+        }
+    }
+    wrong
+}

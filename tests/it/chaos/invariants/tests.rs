@@ -1,0 +1,219 @@
+//! Every checker reports what it is there for: a good record is spoiled in one way, and exactly that invariant fails.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::violations;
+use crate::chaos::client::ClientLog;
+use crate::chaos::record::{CallRow, EventRow, Expected, JobRow, Kill, Leftovers, ModelRequest, Record, StageRow};
+
+const COST: i64 = 70;
+
+/// Seconds after the start of the record.
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
+}
+
+fn event(seq: i64, seconds: i64, kind: &str, data: &serde_json::Value) -> EventRow {
+    EventRow { job_id: Uuid::nil(), seq, kind: kind.to_owned(), data: data.to_string(), at: at(seconds) }
+}
+
+fn started(seq: i64, seconds: i64, worker: &str, rescues: i64) -> EventRow {
+    event(seq, seconds, "job.started", &json!({"worker": worker, "rescues": rescues}))
+}
+
+/// One job, whose first worker was killed in its call: it is asked again, answered, stored, and succeeds.
+fn good() -> Record {
+    let prompt = "Request 1.".to_owned();
+    let settled = json!({"stage": "plan", "item": "", "costNanos": COST});
+    let events = vec![
+        event(1, 0, "job.queued", &json!({})),
+        started(2, 1, "first", 0),
+        event(3, 2, "stage.started", &json!({"stage": "plan", "item": ""})),
+        started(4, 20, "second", 1),
+        event(5, 21, "stage.started", &json!({"stage": "plan", "item": ""})),
+        event(6, 24, "call.settled", &settled),
+        event(7, 25, "stage.succeeded", &json!({"stage": "plan", "item": ""})),
+        event(8, 26, "job.succeeded", &json!({})),
+    ];
+    let call = |cost_nanos| CallRow {
+        job_id: Uuid::nil(),
+        kind: "plan".to_owned(),
+        item: String::new(),
+        request_sha256: "plan".to_owned(),
+        reserved_nanos: 100,
+        cost_nanos,
+    };
+    let request = |seconds| ModelRequest { sha256: "plan".to_owned(), at: at(seconds), cost_nanos: COST };
+    let job = JobRow {
+        id: Uuid::nil(),
+        spec: json!({"prompt": prompt}).to_string(),
+        status: "succeeded".to_owned(),
+        version: 8,
+        rescues: 1,
+        lease_epoch: 2,
+        cost_nanos: COST,
+        diff: Some(b"diff".to_vec()),
+        failure: None,
+    };
+    Record {
+        client: ClientLog {
+            asked: [prompt.clone()].into(),
+            accepted: [(Uuid::nil(), prompt)].into(),
+            refusals: vec![503],
+            versions: [(Uuid::nil(), vec![1, 3, 3, 8])].into(),
+        },
+        jobs: [(Uuid::nil(), job)].into(),
+        events: [(Uuid::nil(), events)].into(),
+        stages: vec![StageRow { job_id: Uuid::nil(), kind: "plan".to_owned(), item: String::new(), is_finished: true }],
+        calls: vec![call(None), call(Some(COST))],
+        requests: vec![request(3), request(22)],
+        kills: vec![Kill { at: at(4), worker: Some("first".to_owned()), concurrency: 1 }],
+        last_fault: Some(at(4)),
+        leftovers: Leftovers {
+            connections: (9, 10),
+            files: vec![(100, 110)],
+            memory_kib: vec![(1_000, 1_100)],
+            ..Leftovers::default()
+        },
+        expected: Expected { diff: b"diff".to_vec(), recovery: Duration::from_secs(20), ..Expected::default() },
+    }
+}
+
+/// The invariants that are violated by a record spoiled in one way.
+fn violated(spoil: impl FnOnce(&mut Record)) -> Vec<&'static str> {
+    let mut record = good();
+    spoil(&mut record);
+    violations(&record).into_iter().filter(|(_, wrong)| !wrong.is_empty()).map(|(name, _)| name).collect()
+}
+
+fn job(record: &mut Record) -> &mut JobRow {
+    record.jobs.get_mut(&Uuid::nil()).expect("the job")
+}
+
+fn events(record: &mut Record) -> &mut Vec<EventRow> {
+    record.events.get_mut(&Uuid::nil()).expect("the job")
+}
+
+/// Adds an event as the product would, with the next number.
+fn append(record: &mut Record, kind: &str, data: &serde_json::Value) {
+    let seq = job(record).version + 1;
+    job(record).version = seq;
+    events(record).push(event(seq, 30, kind, data));
+}
+
+#[test]
+fn a_good_record_is_good() {
+    assert_eq!(violated(|_| ()), Vec::<&str>::new());
+    let recoveries = good().recoveries();
+    assert_eq!(recoveries, [TimeDelta::seconds(16)]);
+}
+
+#[test]
+fn i1_reports_a_job_that_is_lost_and_one_that_ends_twice_or_never() {
+    assert!(violated(|record| record.jobs = BTreeMap::new()).contains(&"I1"));
+    assert_eq!(violated(|record| append(record, "job.succeeded", &json!({}))), ["I1"]);
+    assert_eq!(violated(|record| events(record)[7].kind = "stage.started".to_owned()), ["I1"]);
+}
+
+#[test]
+fn i2_reports_a_job_that_nobody_asked_for_and_one_made_twice() {
+    assert_eq!(violated(|record| record.client.asked.clear()), ["I2"]);
+    let doubled = violated(|record| {
+        let (id, twin) = (Uuid::from_u128(1), JobRow { id: Uuid::from_u128(1), cost_nanos: 0, ..job(record).clone() });
+        let events = events(record).iter().filter(|event| event.kind != "stage.succeeded").cloned();
+        let events = events.zip(1..).map(|(event, seq)| EventRow { job_id: id, seq, ..event }).collect();
+        record.jobs.insert(id, JobRow { version: 7, ..twin });
+        record.events.insert(id, events);
+    });
+    assert_eq!(doubled, ["I2"]);
+    let swapped = |record: &mut Record| {
+        record.client.asked.insert("Request 2.".to_owned());
+        record.client.accepted.insert(Uuid::nil(), "Request 2.".to_owned());
+    };
+    assert_eq!(violated(swapped), ["I2"]);
+}
+
+#[test]
+fn i3_reports_a_stage_written_twice_a_claim_not_told_and_a_change_by_nobody() {
+    let again = json!({"stage": "plan", "item": ""});
+    assert_eq!(violated(|record| events(record)[4] = event(5, 21, "stage.succeeded", &again)), ["I3"]);
+    assert_eq!(violated(|record| record.stages.clear()), ["I3"]);
+    assert_eq!(violated(|record| job(record).lease_epoch = 3), ["I3"]);
+    assert_eq!(violated(|record| events(record)[3] = event(4, 20, "job.retrying", &json!({}))), ["I3"]);
+}
+
+#[test]
+fn i4_reports_a_call_that_is_paid_after_its_answer_was_stored() {
+    assert_eq!(violated(|record| record.requests[1].at = at(25)), ["I4"]);
+}
+
+#[test]
+fn i5_reports_more_repeats_than_calls_that_were_cut_off() {
+    assert_eq!(violated(|record| record.kills[0].worker = None), ["I5"]);
+}
+
+#[test]
+fn i7_reports_another_result_and_a_failure_without_cause() {
+    assert_eq!(violated(|record| job(record).diff = Some(b"other".to_vec())), ["I7"]);
+    assert_eq!(violated(|record| job(record).diff = None), ["I7"]);
+    let poisoned = |record: &mut Record| {
+        job(record).failure = Some(json!({"code": "poisoned"}).to_string());
+    };
+    assert_eq!(violated(poisoned), ["I7"], "one kill is not three");
+    let must_fail = |record: &mut Record| {
+        record.expected.failures.insert(Uuid::nil(), "repo_not_found");
+    };
+    assert_eq!(violated(must_fail), ["I7"]);
+    assert_eq!(violated(|record| record.expected.canceled.push(Uuid::nil())), ["I7"]);
+}
+
+#[test]
+fn i8_reports_everything_that_is_left() {
+    let left: [fn(&mut Leftovers); 8] = [
+        |left| left.repository_folders = 1,
+        |left| left.child_processes = 1,
+        |left| left.redis_keys = 2,
+        |left| left.redis_entries = 1_025,
+        |left| left.open_transactions = 1,
+        |left| left.connections.0 = 11,
+        |left| left.files.push((100, 119)),
+        |left| left.memory_kib.push((1_000, 40_000)),
+    ];
+    for leave in left {
+        assert_eq!(violated(|record| leave(&mut record.leftovers)), ["I8"]);
+    }
+}
+
+#[test]
+fn i9_reports_books_that_do_not_agree() {
+    assert_eq!(violated(|record| job(record).cost_nanos += 1), ["I9"]);
+    assert_eq!(violated(|record| record.calls[0].reserved_nanos = COST - 1), ["I9"], "the bill is larger");
+    let unreserved = |record: &mut Record| record.requests[0].sha256 = "other".to_owned();
+    assert_eq!(violated(unreserved), ["I9"]);
+}
+
+#[test]
+fn i10_reports_work_that_goes_on_too_late_or_never() {
+    assert_eq!(violated(|record| record.last_fault = Some(at(3))), Vec::<&str>::new());
+    assert_eq!(violated(|record| record.expected.recovery = Duration::from_secs(15)), ["I10"]);
+    let stuck = violated(|record| events(record).truncate(3));
+    assert!(stuck.contains(&"I10"), "{stuck:?}");
+    let waits = |record: &mut Record| {
+        record.expected.recovery = Duration::from_secs(15);
+        let wait = json!({"stage": "plan", "nextAttemptAt": at(6)});
+        events(record)[2] = event(3, 2, "stage.started", &wait);
+    };
+    assert_eq!(violated(waits), Vec::<&str>::new(), "the worker asked for the wait");
+}
+
+#[test]
+fn i11_reports_a_gap_and_a_reader_that_goes_back() {
+    assert_eq!(violated(|record| events(record)[4].seq = 9), ["I11"]);
+    assert_eq!(violated(|record| job(record).version = 9), ["I11"]);
+    assert_eq!(violated(|record| record.client.versions = [(Uuid::nil(), vec![3, 1])].into()), ["I11"]);
+}
