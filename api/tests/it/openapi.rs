@@ -1,5 +1,7 @@
 //! The description of the API, and the page that shows it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::server::Server;
@@ -42,6 +44,63 @@ fn every_answer_is_described() {
                 assert!(!is_error || response["content"].is_object(), "{name} {status}");
             }
         }
+    }
+}
+
+/// Every code of the table is one that some operation can answer with, under the status of the table.
+#[test]
+fn every_code_is_described() {
+    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
+    let operations = description["paths"].as_object().expect("paths").values().flat_map(|path| path.as_object());
+    let described: BTreeSet<(String, String)> = operations
+        .flat_map(|methods| methods.values())
+        .flat_map(|operation| operation["responses"].as_object().expect("responses"))
+        .flat_map(|(status, response)| codes_of(response).into_iter().map(|code| (status.clone(), code)))
+        .collect();
+    let table = api::wire::error_table();
+    let rows = table.lines().skip(2).take_while(|line| !line.is_empty());
+    let listed: BTreeSet<(String, String)> = rows
+        .map(|row| {
+            let mut cells = row.split(" | ").map(|cell| cell.trim_matches(['|', ' ', '`']).to_owned());
+            (cells.next().expect("a status"), cells.next().expect("a code"))
+        })
+        .collect();
+    assert!(listed.len() > 20, "{table}");
+    assert_eq!(described, listed);
+}
+
+/// The codes that an answer's schema allows.
+fn codes_of(response: &Value) -> Vec<String> {
+    let schema = &response["content"]["application/problem+json"]["schema"];
+    let codes = schema.pointer("/allOf/1/properties/code/enum").and_then(Value::as_array);
+    codes.into_iter().flatten().map(|code| code.as_str().expect("text").to_owned()).collect()
+}
+
+/// A message has the form that the description gives it.
+#[test]
+fn webhooks_are_described() {
+    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
+    let names: Vec<&String> = description["webhooks"].as_object().expect("webhooks").keys().collect();
+    let expected = ["job.canceled", "job.failed", "job.started", "job.succeeded", "stage.succeeded", "webhook.test"];
+    assert_eq!(names, expected);
+    for (name, item) in description["webhooks"].as_object().expect("webhooks") {
+        let parameters = item["post"]["parameters"].as_array().expect("parameters");
+        let headers: Vec<_> = parameters.iter().map(|header| header["name"].as_str().expect("text")).collect();
+        assert_eq!(headers, ["webhook-id", "webhook-timestamp", "webhook-signature"], "{name}");
+        assert!(item["post"]["requestBody"]["content"]["application/json"]["schema"].is_object(), "{name}");
+    }
+}
+
+/// What a reader follows leads somewhere.
+#[test]
+fn every_reference_leads_to_something() {
+    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
+    let text = description.to_string();
+    let references: BTreeSet<&str> =
+        text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().expect("a pointer")).collect();
+    assert!(references.len() > 30, "{references:?}");
+    for pointer in references {
+        assert!(description.pointer(pointer).is_some(), "{pointer}");
     }
 }
 
