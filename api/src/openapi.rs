@@ -6,6 +6,7 @@
 mod headers;
 mod names;
 mod problems;
+mod texts;
 mod webhooks;
 
 use utoipa::openapi::path::{Operation, PathItem, Paths};
@@ -13,9 +14,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr, ServerBuilder};
 
 pub(crate) use names::{
-    DeliveryStatusName, DisabledReasonName, EventName, LiveEventName, MessageName, Metadata, PathPatternText,
-    ReplayStatusName, StrategyName, WebhookEventName,
+    DeliveryStatusName, DisabledReasonName, EventName, LiveEventName, MessageName, ReplayStatusName, StrategyName,
+    WebhookEventName,
 };
+pub(crate) use texts::{Metadata, PathPatternText, RepoUrlText, WebhookUrlText};
 
 const ABOUT: &str = "A Git repository and a prompt in, a unified diff out.
 

@@ -1,6 +1,6 @@
 //! Sets of names that the code has as lists, as schemas.
 
-use domain::{MAX_METADATA_BYTES, MAX_METADATA_PAIRS, MAX_PATTERN_BYTES, Strategy};
+use domain::Strategy;
 use jobs::{DeliveryStatus, DisabledReason, EventKind, TEST_EVENT, WEBHOOK_EVENTS};
 use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -47,33 +47,3 @@ pub(super) fn one_of(description: &str, names: impl Iterator<Item = &'static str
     let schema = ObjectBuilder::new().schema_type(Type::String).description(Some(description));
     Schema::from(schema.enum_values(Some(names))).into()
 }
-
-/// A pattern for paths, as a request gives it.
-pub(crate) struct PathPatternText;
-
-impl PartialSchema for PathPatternText {
-    fn schema() -> RefOr<Schema> {
-        let schema = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
-        let schema = schema.max_length(Some(MAX_PATTERN_BYTES)).pattern(Some("^[^!]"));
-        Schema::from(schema.description(Some("A pattern as in a line of a `.gitignore` file."))).into()
-    }
-}
-
-impl ToSchema for PathPatternText {}
-
-/// What a client puts on a job.
-pub(crate) struct Metadata;
-
-impl PartialSchema for Metadata {
-    fn schema() -> RefOr<Schema> {
-        let text = || ObjectBuilder::new().schema_type(Type::String).max_length(Some(MAX_METADATA_BYTES));
-        let schema = ObjectBuilder::new()
-            .property_names(Some(Schema::from(text().min_length(Some(1)))))
-            .additional_properties(Some(Schema::from(text())))
-            .max_properties(Some(MAX_METADATA_PAIRS))
-            .description(Some("Names with a text each, of up to 512 bytes of UTF-8, which come back with the job."));
-        Schema::from(schema).into()
-    }
-}
-
-impl ToSchema for Metadata {}

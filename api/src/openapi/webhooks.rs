@@ -16,8 +16,8 @@ use utoipa::{PartialSchema, ToSchema};
 use super::names::one_of;
 use crate::wire::{Timestamp, UsageBody};
 
-const ABOUT: &str = "Signed as Standard Webhooks 1.0.0 has it, sent at least once, and about one job in the order of its \
-events. Any status from 200 to 299 within the deadline takes it; 410 disables the webhook; after anything else it is \
+const ABOUT: &str = "Signed as Standard Webhooks 1.0.0 has it, sent at least once, and about one job in the order of \
+its events. Any status from 200 to 299 within the deadline takes it; 410 disables the webhook; after anything else it is \
 sent again.";
 
 /// The headers of a message.

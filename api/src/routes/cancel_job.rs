@@ -20,9 +20,7 @@ use crate::wire::{JobBody, poll_after_seconds};
     path = "/jobs/{id}/cancel",
     tag = "jobs",
     summary = "Ask for the end of a job",
-    params(
-        ("id" = JobId, Path, description = "The job."),
-    ),
+    params(("id" = JobId, Path, description = "The job.")),
     responses(
         (status = 200, description = "The job is over.", body = JobBody),
         (

@@ -28,7 +28,7 @@ use crate::error::ApiError;
 use crate::field::{Field, Mistakes};
 use crate::idempotency::{self, IDEMPOTENT_REPLAYED};
 use crate::json_body::JsonBody;
-use crate::openapi::{Metadata, PathPatternText, StrategyName};
+use crate::openapi::{Metadata, PathPatternText, RepoUrlText, StrategyName};
 use crate::wait::{Wait, wait_for_end};
 use crate::wire::{AUTO, FieldError, FieldErrorKind, JobBody, JobReceipt, poll_after_seconds};
 
@@ -42,7 +42,7 @@ const MAX_MODEL_BYTES: usize = 128;
 pub(crate) struct CreateJob {
     /// Where the repository is: an `https://` address without credentials.
     #[serde(default)]
-    #[schema(value_type = String, required, max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\?#@\\s]+/[^?#\\\\\\s]+$")]
+    #[schema(value_type = RepoUrlText, required)]
     repo_url: Field<String>,
     /// What should change, in the user's words; at most 32 KiB.
     #[serde(default)]
@@ -113,18 +113,23 @@ pub(crate) struct CreateJob {
     tag = "jobs",
     summary = "Ask for a change",
     params(
-        ("Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#, description = "The client's name for the request: sent again within 24 hours, it gets the same job."),
-        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most (RFC 7240 §4.3)."),
+        (
+            "Idempotency-Key" = Option<String>,
+            Header,
+            pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#,
+            description = "The client's name for the request: sent again within 24 hours, it finds the same job.",
+        ),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most."),
     ),
     request_body = CreateJob,
     responses(
         (
             status = 200,
-            description = "After `Prefer: wait`: the job has ended. It comes as its diff when `Accept` names `text/x-diff`.",
+            description = "After `Prefer: wait`: the job has ended. As its diff when `Accept` names `text/x-diff`.",
             content((JobBody = "application/json"), (String = "text/x-diff")),
             headers(
                 ("Location" = String, description = "The job."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
                 ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
                 ("ETag" = String, description = "The digest of the diff, when the answer is the diff."),
             ),
@@ -136,13 +141,16 @@ pub(crate) struct CreateJob {
             headers(
                 ("Location" = String, description = "The job."),
                 ("Retry-After" = i64, description = "When to look again, in seconds."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
                 ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
             ),
         ),
     ),
     security(("key" = ["jobs:write"])),
-    extensions(("x-problems" = json!(["invalid_header", "unsupported_repo_url", "blocked_address", "idempotency_key_reused", "quota_exceeded", "queue_full", "no_diff", "purged"])))
+    extensions(("x-problems" = json!([
+        "invalid_header", "unsupported_repo_url", "blocked_address", "idempotency_key_reused", "quota_exceeded",
+        "queue_full", "no_diff", "purged",
+    ])))
 )]
 pub(crate) async fn create_job(
     State(state): State<ApiState>,

@@ -17,12 +17,8 @@ use crate::path_of::PathOf;
     path = "/jobs/{id}",
     tag = "jobs",
     summary = "Forget what a job was about",
-    params(
-        ("id" = JobId, Path, description = "The job."),
-    ),
-    responses(
-        (status = 204, description = "It is forgotten, now or before."),
-    ),
+    params(("id" = JobId, Path, description = "The job.")),
+    responses((status = 204, description = "It is forgotten, now or before.")),
     security(("key" = ["jobs:write"]))
 )]
 pub(crate) async fn delete_job(

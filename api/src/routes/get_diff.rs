@@ -31,7 +31,7 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
     params(
         ("id" = JobId, Path, description = "The job."),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the version that the client has."),
-        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most (RFC 7240 §4.3)."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most."),
     ),
     responses(
         (
@@ -42,7 +42,7 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
             headers(
                 ("Content-Disposition" = String, description = "A file name for it."),
                 ("ETag" = String, description = "The digest of the diff."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
         (
@@ -51,7 +51,7 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
             body = JobReceipt,
             headers(
                 ("Retry-After" = i64, description = "When to look again, in seconds."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
         (
@@ -59,7 +59,7 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
             description = "The client has this diff.",
             headers(
                 ("ETag" = String, description = "The digest of the diff."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
     ),

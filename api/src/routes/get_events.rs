@@ -57,12 +57,17 @@ enum After {
     params(
         ("id" = JobId, Path, description = "The job."),
         EventsQuery,
-        ("Last-Event-ID" = Option<String>, Header, pattern = "^[0-9]*$", description = "Like `after`, and counts more: what a browser sends when it connects again."),
+        (
+            "Last-Event-ID" = Option<String>,
+            Header,
+            pattern = "^[0-9]*$",
+            description = "Like `after`, and counts more: what a browser sends when it connects again.",
+        ),
     ),
     responses(
         (
             status = 200,
-            description = "A stream that ends with the job, or, when `Accept` likes JSON better, a page of what there is.",
+            description = "A stream that ends with the job, or, when `Accept` likes JSON better, a page.",
             content((StreamedEvent = "text/event-stream"), (EventPage = "application/json")),
             headers(("Cache-Control" = String, description = "`no-store`.")),
         ),
@@ -73,7 +78,9 @@ enum After {
         ),
     ),
     security(("key" = ["jobs:read"])),
-    extensions(("x-problems" = json!(["invalid_parameter", "bad_last_event_id", "not_acceptable", "purged", "too_many_streams"])))
+    extensions(("x-problems" = json!([
+        "invalid_parameter", "bad_last_event_id", "not_acceptable", "purged", "too_many_streams",
+    ])))
 )]
 pub(crate) async fn get_events(
     State(state): State<ApiState>,

@@ -30,7 +30,7 @@ use crate::wire::{JobBody, poll_after_seconds};
     params(
         ("id" = JobId, Path, description = "The job."),
         ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the version that the client has."),
-        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most (RFC 7240 §4.3)."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most."),
     ),
     responses(
         (
@@ -40,7 +40,7 @@ use crate::wire::{JobBody, poll_after_seconds};
             headers(
                 ("ETag" = String, description = "The job's version."),
                 ("Retry-After" = i64, description = "When to look again, in seconds; absent once the job has ended."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
         (
@@ -49,7 +49,7 @@ use crate::wire::{JobBody, poll_after_seconds};
             headers(
                 ("ETag" = String, description = "The job's version."),
                 ("Retry-After" = i64, description = "When to look again, in seconds."),
-                ("Preference-Applied" = String, description = "`wait=n`: how long was waited at most; absent without `Prefer`."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
     ),

@@ -21,9 +21,7 @@ use crate::path_of::PathOf;
         ("id" = JobId, Path, description = "The job."),
         ("name" = String, Path, description = "The stage, such as `plan`: the `name` that the job shows."),
     ),
-    responses(
-        (status = 200, description = "The stage's output, as it is stored.", body = Value),
-    ),
+    responses((status = 200, description = "The stage's output, as it is stored.", body = Value)),
     security(("key" = ["jobs:read"])),
     extensions(("x-problems" = json!(["purged"])))
 )]

@@ -54,16 +54,17 @@ struct ListQuery {
     path = "/jobs",
     tag = "jobs",
     summary = "List jobs, newest first",
-    params(
-        ListQuery,
-    ),
+    params(ListQuery),
     responses(
         (
             status = 200,
             description = "A part of the list. The jobs are without their stages and diffs.",
             body = Page<JobBody>,
             headers(
-                ("Link" = String, description = "The next part, with `rel=\"next\"` (RFC 8288); absent on the last one."),
+                (
+                    "Link" = String,
+                    description = "The next part, with `rel=\"next\"` (RFC 8288); absent on the last one.",
+                ),
             ),
         ),
     ),

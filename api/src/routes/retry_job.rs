@@ -31,9 +31,7 @@ pub(crate) struct RetryJob {
     path = "/jobs/{id}/retry",
     tag = "jobs",
     summary = "Run a finished job again",
-    params(
-        ("id" = JobId, Path, description = "The job."),
-    ),
+    params(("id" = JobId, Path, description = "The job.")),
     request_body = Option<RetryJob>,
     responses(
         (

@@ -52,7 +52,10 @@ fn fill(path: &str, id: &str) -> String {
 }
 
 async fn ask(server: &Server, key: &str, method: &Method, path: &str) -> Answer {
-    Answer::of(server.request(method.clone(), path).bearer_auth(key).header("content-type", "application/json").body("{}")).await
+    Answer::of(
+        server.request(method.clone(), path).bearer_auth(key).header("content-type", "application/json").body("{}"),
+    )
+    .await
 }
 
 #[tokio::test]

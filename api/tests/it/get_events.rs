@@ -159,7 +159,11 @@ async fn what_is_no_position_is_refused() {
         let answer = Answer::of(server.request(Method::GET, &path).header("last-event-id", last)).await;
         assert_eq!((answer.status, answer.problem()["code"].as_str()), (400, Some("bad_last_event_id")), "{last}");
         let answer = server.get(&format!("{path}?after={}", last.replace('+', "%2B"))).await;
-        assert_eq!((answer.status, answer.problem()["errors"][0]["parameter"].as_str()), (400, Some("after")), "{last}");
+        assert_eq!(
+            (answer.status, answer.problem()["errors"][0]["parameter"].as_str()),
+            (400, Some("after")),
+            "{last}"
+        );
     }
     for query in ["?limit=0", "?limit=501", "?limit=x", "?after=", "?after=1&after=1"] {
         let request = server.request(Method::GET, &format!("{path}{query}")).header("accept", "application/json");

@@ -15,12 +15,8 @@ use crate::path_of::PathOf;
     path = "/keys/{id}",
     tag = "keys",
     summary = "Revoke an API key",
-    params(
-        ("id" = Uuid, Path, description = "The key."),
-    ),
-    responses(
-        (status = 204, description = "The key is worth nothing, now or before."),
-    ),
+    params(("id" = Uuid, Path, description = "The key.")),
+    responses((status = 204, description = "The key is worth nothing, now or before.")),
     security(("key" = ["admin"]))
 )]
 pub(crate) async fn revoke_key(

@@ -14,7 +14,7 @@ use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
-use crate::openapi::WebhookEventName;
+use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::wire::{FieldError, NewWebhookBody, WebhookBody};
 
 /// What a client asks for.
@@ -22,7 +22,7 @@ use crate::wire::{FieldError, NewWebhookBody, WebhookBody};
 #[serde(deny_unknown_fields)]
 pub(super) struct CreateWebhook {
     /// Where messages go.
-    #[schema(value_type = String, required, max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\@#\\s][^\\\\#\\s]*$")]
+    #[schema(value_type = WebhookUrlText, required)]
     url: Option<String>,
     /// What it is told of; the ends of jobs when absent.
     #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]

@@ -23,9 +23,7 @@ use crate::wire::{AttemptBody, DeliveryBody, DeliveryDetailBody, Page};
         ("id" = Uuid, Path, description = "The webhook."),
         DeliveriesQuery,
     ),
-    responses(
-        (status = 200, description = "A part of the list, newest first.", body = Page<DeliveryBody>),
-    ),
+    responses((status = 200, description = "A part of the list, newest first.", body = Page<DeliveryBody>)),
     security(("key" = ["webhooks:write"])),
     extensions(("x-problems" = json!(["invalid_parameter", "bad_cursor"])))
 )]
@@ -49,9 +47,7 @@ pub(super) async fn list_webhook_deliveries(
         ("id" = JobId, Path, description = "The job."),
         DeliveriesQuery,
     ),
-    responses(
-        (status = 200, description = "A part of the list, newest first.", body = Page<DeliveryBody>),
-    ),
+    responses((status = 200, description = "A part of the list, newest first.", body = Page<DeliveryBody>)),
     security(("key" = ["webhooks:write"])),
     extensions(("x-problems" = json!(["invalid_parameter", "bad_cursor", "purged"])))
 )]
@@ -71,12 +67,8 @@ pub(super) async fn list_job_deliveries(
     path = "/deliveries/{id}",
     tag = "webhooks",
     summary = "See a delivery",
-    params(
-        ("id" = Uuid, Path, description = "The delivery."),
-    ),
-    responses(
-        (status = 200, description = "What was sent, and what came of each attempt.", body = DeliveryDetailBody),
-    ),
+    params(("id" = Uuid, Path, description = "The delivery.")),
+    responses((status = 200, description = "What was sent, and what came of each attempt.", body = DeliveryDetailBody)),
     security(("key" = ["webhooks:write"]))
 )]
 pub(super) async fn get_delivery(

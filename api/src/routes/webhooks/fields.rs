@@ -6,7 +6,7 @@ use jobs::{DEFAULT_WEBHOOK_EVENTS, EventKind, JobWebhook, WEBHOOK_EVENTS};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::openapi::WebhookEventName;
+use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::wire::{FieldError, FieldErrorKind};
 
 /// Longest description, in bytes.
@@ -17,7 +17,7 @@ const MAX_DESCRIPTION_BYTES: usize = 1024;
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookField {
     /// Where messages go.
-    #[schema(value_type = String, required, max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\@#\\s][^\\\\#\\s]*$")]
+    #[schema(value_type = WebhookUrlText, required)]
     url: Option<String>,
     /// What it is told of; the ends of the job when absent.
     #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]

@@ -46,12 +46,8 @@ pub(super) struct Replayed {
     path = "/webhooks/{id}/test",
     tag = "webhooks",
     summary = "Send a test message",
-    params(
-        ("id" = Uuid, Path, description = "The webhook."),
-    ),
-    responses(
-        (status = 202, description = "The delivery of the message.", body = DeliveryBody),
-    ),
+    params(("id" = Uuid, Path, description = "The webhook.")),
+    responses((status = 202, description = "The delivery of the message.", body = DeliveryBody)),
     security(("key" = ["webhooks:write"])),
     extensions(("x-problems" = json!(["webhook_disabled"])))
 )]
@@ -74,12 +70,8 @@ pub(super) async fn test_webhook(
     path = "/deliveries/{id}/redeliver",
     tag = "webhooks",
     summary = "Send a message again",
-    params(
-        ("id" = Uuid, Path, description = "The delivery."),
-    ),
-    responses(
-        (status = 202, description = "The delivery, which waits to be sent.", body = DeliveryBody),
-    ),
+    params(("id" = Uuid, Path, description = "The delivery.")),
+    responses((status = 202, description = "The delivery, which waits to be sent.", body = DeliveryBody)),
     security(("key" = ["webhooks:write"])),
     extensions(("x-problems" = json!(["webhook_disabled"])))
 )]
@@ -104,13 +96,9 @@ pub(super) async fn redeliver(
     path = "/webhooks/{id}/replay",
     tag = "webhooks",
     summary = "Send many messages again",
-    params(
-        ("id" = Uuid, Path, description = "The webhook."),
-    ),
+    params(("id" = Uuid, Path, description = "The webhook.")),
     request_body = Replay,
-    responses(
-        (status = 202, description = "How many messages are to be sent again.", body = Replayed),
-    ),
+    responses((status = 202, description = "How many messages are to be sent again.", body = Replayed)),
     security(("key" = ["webhooks:write"])),
     extensions(("x-problems" = json!(["webhook_disabled"])))
 )]

@@ -18,9 +18,7 @@ use crate::wire::SecretBody;
     path = "/webhooks/{id}/rotate-secret",
     tag = "webhooks",
     summary = "Replace the secret of a webhook",
-    params(
-        ("id" = Uuid, Path, description = "The webhook."),
-    ),
+    params(("id" = Uuid, Path, description = "The webhook.")),
     responses(
         (
             status = 200,

@@ -14,7 +14,7 @@ use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
-use crate::openapi::WebhookEventName;
+use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::path_of::PathOf;
 use crate::wire::{FieldError, Page, WebhookBody};
 
@@ -23,7 +23,7 @@ use crate::wire::{FieldError, Page, WebhookBody};
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangeWebhook {
     /// Where messages go from now on, those that wait included.
-    #[schema(max_length = 2048, pattern = "^[Hh][Tt][Tt][Pp][Ss]?://[^/\\\\@#\\s][^\\\\#\\s]*$")]
+    #[schema(value_type = Option<WebhookUrlText>)]
     url: Option<String>,
     /// What it is told of from now on.
     #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]
@@ -41,9 +41,7 @@ pub(super) struct ChangeWebhook {
     path = "/webhooks",
     tag = "webhooks",
     summary = "List webhooks",
-    responses(
-        (status = 200, description = "All of the owner's webhooks, the oldest first.", body = Page<WebhookBody>),
-    ),
+    responses((status = 200, description = "All of the owner's webhooks, the oldest first.", body = Page<WebhookBody>)),
     security(("key" = ["webhooks:write"]))
 )]
 pub(super) async fn list_webhooks(
@@ -60,12 +58,8 @@ pub(super) async fn list_webhooks(
     path = "/webhooks/{id}",
     tag = "webhooks",
     summary = "See a webhook",
-    params(
-        ("id" = Uuid, Path, description = "The webhook."),
-    ),
-    responses(
-        (status = 200, description = "The webhook.", body = WebhookBody),
-    ),
+    params(("id" = Uuid, Path, description = "The webhook.")),
+    responses((status = 200, description = "The webhook.", body = WebhookBody)),
     security(("key" = ["webhooks:write"]))
 )]
 pub(super) async fn get_webhook(
@@ -82,13 +76,9 @@ pub(super) async fn get_webhook(
     path = "/webhooks/{id}",
     tag = "webhooks",
     summary = "Change a webhook",
-    params(
-        ("id" = Uuid, Path, description = "The webhook."),
-    ),
+    params(("id" = Uuid, Path, description = "The webhook.")),
     request_body = ChangeWebhook,
-    responses(
-        (status = 200, description = "The webhook as it is now.", body = WebhookBody),
-    ),
+    responses((status = 200, description = "The webhook as it is now.", body = WebhookBody)),
     security(("key" = ["webhooks:write"])),
     extensions(("x-problems" = json!(["blocked_address"])))
 )]
@@ -110,12 +100,8 @@ pub(super) async fn change_webhook(
     path = "/webhooks/{id}",
     tag = "webhooks",
     summary = "Delete a webhook",
-    params(
-        ("id" = Uuid, Path, description = "The webhook."),
-    ),
-    responses(
-        (status = 204, description = "Nothing is sent any more."),
-    ),
+    params(("id" = Uuid, Path, description = "The webhook.")),
+    responses((status = 204, description = "Nothing is sent any more.")),
     security(("key" = ["webhooks:write"]))
 )]
 pub(super) async fn delete_webhook(
