@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::{AllOfBuilder, Components, Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::openapi::{AllOfBuilder, Components, Content, ObjectBuilder, Ref, RefOr, Response, ResponseBuilder, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::headers;
@@ -68,7 +68,7 @@ fn add_code(response: &mut Response, code: &str) {
         let known = schema.pointer("/allOf/1/properties/code/enum").and_then(Value::as_array);
         codes.splice(0..0, known.into_iter().flatten().cloned());
     }
-    let code = ObjectBuilder::new().enum_values(Some(codes));
+    let code = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes));
     let schema = AllOfBuilder::new()
         .item(Ref::from_schema_name(Problem::name()))
         .item(ObjectBuilder::new().property("code", code).required("code"));

@@ -193,7 +193,8 @@ fn about(kind: EventKind) -> &'static str {
 }
 
 fn message<T: ToSchema>(name: &str, summary: &str) -> PathItem {
-    let kind = ObjectBuilder::new().property("type", ObjectBuilder::new().enum_values(Some([name])));
+    let name = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([name]));
+    let kind = ObjectBuilder::new().property("type", name);
     let schema = AllOfBuilder::new().item(Ref::from_schema_name(T::name())).item(kind);
     let body = RequestBodyBuilder::new()
         .content("application/json", Content::new(Some(schema)))

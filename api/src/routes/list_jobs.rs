@@ -55,19 +55,12 @@ struct ListQuery {
     tag = "jobs",
     summary = "List jobs, newest first",
     params(ListQuery),
-    responses(
-        (
-            status = 200,
-            description = "A part of the list. The jobs are without their stages and diffs.",
-            body = Page<JobBody>,
-            headers(
-                (
-                    "Link" = String,
-                    description = "The next part, with `rel=\"next\"` (RFC 8288); absent on the last one.",
-                ),
-            ),
-        ),
-    ),
+    responses((
+        status = 200,
+        description = "A part of the list. The jobs are without their stages and diffs.",
+        body = Page<JobBody>,
+        headers(("Link" = String, description = "The next part (RFC 8288), `rel=next`; absent on the last one.")),
+    )),
     security(("key" = ["jobs:read"])),
     extensions(("x-problems" = json!(["invalid_parameter", "bad_cursor"])))
 )]

@@ -48,9 +48,11 @@ pub struct NewKeyBody {
 pub struct LimitsBody {
     /// Requests for work, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub creations_per_minute: Option<u32>,
     /// All other requests, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub requests_per_minute: Option<u32>,
     /// Jobs that wait for a worker.
     #[serde(skip_serializing_if = "Option::is_none")]

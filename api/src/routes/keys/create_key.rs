@@ -43,15 +43,17 @@ pub(crate) struct CreateKey {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct KeyLimits {
     /// Requests for work, a minute.
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     creations_per_minute: Option<u32>,
     /// All other requests, a minute.
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     requests_per_minute: Option<u32>,
     /// Jobs that wait for a worker.
-    #[schema(maximum = 9_223_372_036_854_775_807_i64)]
-    queued_jobs: Option<u64>,
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    queued_jobs: Option<u32>,
     /// New jobs on one day (UTC).
-    #[schema(maximum = 9_223_372_036_854_775_807_i64)]
-    jobs_per_day: Option<u64>,
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    jobs_per_day: Option<u32>,
     /// Cost of the owner's jobs on one day (UTC), in US dollars.
     #[schema(minimum = 0, maximum = 9_223_372_036.0)]
     usd_per_day: Option<f64>,
@@ -128,8 +130,8 @@ impl KeyLimits {
         Ok(LimitOverrides {
             creations_per_minute: self.creations_per_minute,
             requests_per_minute: self.requests_per_minute,
-            queued_jobs: self.queued_jobs,
-            jobs_per_day: self.jobs_per_day,
+            queued_jobs: self.queued_jobs.map(u64::from),
+            jobs_per_day: self.jobs_per_day.map(u64::from),
             cost_per_day: self.usd_per_day.map(read_usd).transpose()?,
         })
     }
