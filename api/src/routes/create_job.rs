@@ -39,6 +39,7 @@ const MAX_MODEL_BYTES: usize = 128;
 /// misspelt one would pass silently.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({ "repoUrl": "https://git.example.com/team/project", "prompt": "Add a licence" }))]
 pub(crate) struct CreateJob {
     /// Where the repository is: an `https://` address without credentials.
     #[serde(default)]

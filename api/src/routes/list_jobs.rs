@@ -17,6 +17,7 @@ use crate::caller::{Caller, JobsRead};
 use crate::cursor;
 use crate::error::ApiError;
 use crate::field::Mistakes;
+use crate::openapi::RepoUrlText;
 use crate::wire::{FieldError, JobBody, Page};
 
 /// Jobs in a part of the list: when the client does not say, and at most.
@@ -30,7 +31,7 @@ struct ListQuery {
     /// Only jobs that stand there; may be given more than once.
     status: Option<Vec<JobStatus>>,
     /// Only jobs of this repository.
-    #[param(max_length = 2048)]
+    #[param(value_type = Option<RepoUrlText>)]
     repo_url: Option<String>,
     /// Only jobs that were created later than this time (RFC 3339).
     #[param(format = DateTime)]

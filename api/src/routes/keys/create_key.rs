@@ -20,6 +20,7 @@ use crate::wire::{FieldError, NewKeyBody};
 /// What a client asks for. Everything but the name is optional.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "name": "ci", "expiresInSeconds": 86_400 }))]
 pub(crate) struct CreateKey {
     /// What the key is for.
     #[schema(value_type = String, required, min_length = 1, max_length = 100)]

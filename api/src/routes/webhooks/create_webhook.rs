@@ -20,6 +20,7 @@ use crate::wire::{FieldError, NewWebhookBody, WebhookBody};
 /// What a client asks for.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "url": "https://hooks.example.com/tinygen", "events": ["job.succeeded"] }))]
 pub(super) struct CreateWebhook {
     /// Where messages go.
     #[schema(value_type = WebhookUrlText, required)]
