@@ -1,4 +1,4 @@
-//! The description of the API (OpenAPI 3.1), made from the routes themselves.
+//! The description of the API (`OpenAPI` 3.1), made from the routes themselves.
 //!
 //! Each handler describes what is its own: parameters, bodies, the answers of success, and in `x-problems` the codes of
 //! the problems that only it has. What many answers have in common is put in here, once.
@@ -10,8 +10,9 @@ mod texts;
 mod webhooks;
 
 use utoipa::openapi::path::{Operation, PathItem, Paths};
+use utoipa::openapi::schema::AdditionalProperties;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr, ServerBuilder};
+use utoipa::openapi::{InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr, Schema, ServerBuilder};
 
 pub(crate) use names::{
     DeliveryStatusName, DisabledReasonName, EventName, LiveEventName, MessageName, ReplayStatusName, StrategyName,
@@ -78,6 +79,10 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
     headers::add_components(components);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(KEY_FORMAT);
     components.add_security_scheme(KEY, SecurityScheme::Http(scheme.description(Some(ABOUT_KEYS)).build()));
+    // It keeps what it does not know, to report all of it at once: the derive takes that for permission.
+    if let Some(RefOr::T(Schema::Object(body))) = components.schemas.get_mut("CreateJob") {
+        body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    }
     openapi.webhooks = Some(webhooks::describe(components));
 }
 

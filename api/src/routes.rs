@@ -47,7 +47,7 @@ pub fn router(state: ApiState) -> Router {
     wrap(routes.merge(docs::routes(&description))).with_state(state)
 }
 
-/// The description of the API: OpenAPI 3.1, as JSON.
+/// The description of the API: `OpenAPI` 3.1, as JSON.
 pub fn description() -> String {
     openapi::to_json(describe(guarded_routes()).get_openapi())
 }
