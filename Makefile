@@ -1,6 +1,6 @@
 # Each target does its own set-up on a fresh Debian or Ubuntu machine with Rust.
 
-.PHONY: demo up down test check check-standin check-webhooks nightly chaos bench setup
+.PHONY: demo up down test check check-standin check-api check-webhooks nightly chaos bench setup
 
 demo: setup ## the whole service at work on a sample repository: no key, no network
 	cargo run --locked --quiet -- demo
@@ -23,6 +23,9 @@ check-standin: setup ## the stand-in of the Messages API against the official Py
 	python3 -m venv target/sdk
 	target/sdk/bin/pip install --quiet anthropic==2.12.0
 	target/sdk/bin/python standin/tests/sdk_check.py
+
+check-api: setup ## the API against its own description, by schemathesis
+	scripts/check-api
 
 check-webhooks: setup ## our webhooks against the reference libraries for Python and JavaScript: needs their registries
 	scripts/webhook-verifiers target/webhook-verifiers

@@ -40,10 +40,15 @@ fn main() -> ExitCode {
 }
 
 fn run_to_end(command: Command) -> anyhow::Result<ExitCode> {
-    if matches!(command, Command::Config) {
-        print!("{DEFAULTS}");
-        return Ok(ExitCode::SUCCESS);
+    match &command {
+        Command::Config => print!("{DEFAULTS}"),
+        Command::Openapi => print!("{}", api::description()),
+        _ => return run_configured(command),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_configured(command: Command) -> anyhow::Result<ExitCode> {
     let mut config = Config::load()?;
     if let Command::Serve(args) | Command::Api(args) = &command {
         config.no_auth |= args.no_auth;
@@ -72,6 +77,6 @@ async fn start(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
         }
         Command::Keys(command) => keys::keys(config, command).await.map(|()| ExitCode::SUCCESS),
         Command::Health(args) => health::health(config, args.role).await.map(|()| ExitCode::SUCCESS),
-        Command::Config => Ok(ExitCode::SUCCESS),
+        Command::Config | Command::Openapi => Ok(ExitCode::SUCCESS),
     }
 }

@@ -33,11 +33,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
-        read_json(request).await.map(Self)
+        parse(&read_json(request).await?).map(Self)
     }
 }
 
-/// The body of a request whose fields are all optional: no body at all says the same as an empty object.
+/// The body of a request whose fields are all optional: no body at all, or `null`, says the same as an empty object.
 pub(crate) struct OptionalJsonBody<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJsonBody<T> {
@@ -47,11 +47,13 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
         if request.body().is_end_stream() {
             return Ok(Self(T::default()));
         }
-        read_json(request).await.map(Self)
+        let bytes = read_json(request).await?;
+        if bytes.trim_ascii() == b"null" { Ok(Self(T::default())) } else { parse(&bytes).map(Self) }
     }
 }
 
-async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError> {
+/// Reads a body that is to be JSON.
+async fn read_json(request: Request) -> Result<Vec<u8>, ApiError> {
     let says_json = request.headers().get(CONTENT_TYPE).is_none_or(|value| {
         let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         essence.eq_ignore_ascii_case(b"application/json")
@@ -61,7 +63,7 @@ async fn read_json<T: DeserializeOwned>(request: Request) -> Result<T, ApiError>
     if !says_json && !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(ApiError::NotJson);
     }
-    parse(&bytes)
+    Ok(bytes)
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, ApiError> {

@@ -18,6 +18,7 @@ mod idempotency;
 mod json_body;
 mod limits;
 mod observe;
+mod openapi;
 mod path_of;
 mod routes;
 mod server;
@@ -25,6 +26,6 @@ mod state;
 mod wait;
 pub mod wire;
 
-pub use routes::{guarded_paths, health_router, router};
+pub use routes::{description, guarded_paths, health_router, router};
 pub use server::{serve, serve_health};
 pub use state::{ApiState, Pace};

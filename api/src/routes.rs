@@ -3,6 +3,7 @@
 mod cancel_job;
 mod create_job;
 mod delete_job;
+mod docs;
 mod get_diff;
 mod get_events;
 mod get_health;
@@ -18,10 +19,12 @@ use std::any::Any;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::post;
 use domain::{JobId, StageKey};
 use jobs::Job;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::caller::Caller;
@@ -29,47 +32,65 @@ use crate::cross_origin::refuse_cross_origin;
 use crate::error::ApiError;
 use crate::guard::guard;
 use crate::observe::observe;
+use crate::openapi;
 use crate::wire::{JobBody, ResultBody};
+
+/// The path of [`create_job`](create_job::create_job) without its last slash: `curl -d` does not follow a redirect.
+const ANALYZE: &str = "/analyze";
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
     let guarded = guarded_routes()
-        .into_iter()
-        .fold(Router::new(), |routes, (path, methods)| routes.route(path, methods))
+        .route(ANALYZE, post(create_job::create_job))
         .route_layer(from_fn_with_state(state.clone(), guard));
-    wrap(health_routes().merge(guarded)).with_state(state)
+    let (routes, description) = describe(guarded).split_for_parts();
+    wrap(routes.merge(docs::routes(&description))).with_state(state)
 }
 
-/// The routes for which a key is needed as soon as there is one; each handler names its [`Caller`].
-fn guarded_routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
-    let jobs_and_keys = [
-        ("/analyze", post(create_job::create_job)),
-        ("/analyze/", post(create_job::create_job)),
-        ("/jobs", get(list_jobs::list_jobs)),
-        ("/jobs/{id}", get(get_job::get_job).delete(delete_job::delete_job)),
-        ("/jobs/{id}/cancel", post(cancel_job::cancel_job)),
-        ("/jobs/{id}/retry", post(retry_job::retry_job)),
-        ("/jobs/{id}/diff", get(get_diff::get_diff)),
-        ("/jobs/{id}/events", get(get_events::get_events)),
-        ("/jobs/{id}/stages/{name}", get(get_stage::get_stage)),
-        ("/keys", get(keys::list_keys).post(keys::create_key)),
-        ("/keys/{id}", delete(keys::revoke_key)),
-    ];
-    [&jobs_and_keys[..], &webhooks::routes()].concat()
+/// The description of the API: `OpenAPI` 3.1, as JSON.
+pub fn description() -> String {
+    openapi::to_json(describe(guarded_routes()).get_openapi())
 }
 
 /// The paths for which a key is needed, with `{…}` where something is to be filled in.
-pub fn guarded_paths() -> Vec<&'static str> {
-    guarded_routes().into_iter().map(|(path, _)| path).collect()
+pub fn guarded_paths() -> Vec<String> {
+    let description = guarded_routes().into_openapi();
+    description.paths.paths.into_keys().chain([ANALYZE.to_owned()]).collect()
+}
+
+/// The guarded routes and all others, with their description.
+fn describe(mut guarded: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
+    openapi::describe_guard(guarded.get_openapi_mut());
+    let mut routes = OpenApiRouter::with_openapi(openapi::base()).merge(guarded).merge(health_routes());
+    openapi::complete(routes.get_openapi_mut());
+    routes
+}
+
+/// The routes for which a key is needed as soon as there is one; each handler names its [`Caller`].
+fn guarded_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(create_job::create_job))
+        .routes(routes!(list_jobs::list_jobs))
+        .routes(routes!(get_job::get_job))
+        .routes(routes!(delete_job::delete_job))
+        .routes(routes!(cancel_job::cancel_job))
+        .routes(routes!(retry_job::retry_job))
+        .routes(routes!(get_diff::get_diff))
+        .routes(routes!(get_events::get_events))
+        .routes(routes!(get_stage::get_stage))
+        .routes(routes!(keys::list_keys::list_keys))
+        .routes(routes!(keys::create_key::create_key))
+        .routes(routes!(keys::revoke_key::revoke_key))
+        .merge(webhooks::routes())
 }
 
 /// Only what a health check asks: for a process that works on jobs and serves no API.
 pub fn health_router(state: ApiState) -> Router {
-    wrap(health_routes()).with_state(state)
+    wrap(health_routes().into()).with_state(state)
 }
 
-fn health_routes() -> Router<ApiState> {
-    Router::new().route("/healthz", get(get_health::get_liveness)).route("/readyz", get(get_health::get_readiness))
+fn health_routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default().routes(routes!(get_health::get_liveness)).routes(routes!(get_health::get_readiness))
 }
 
 /// Puts around the routes what every request goes through; the last layer is the first to see a request.
@@ -108,13 +129,16 @@ async fn read_body(state: &ApiState, job: &Job) -> Result<JobBody, ApiError> {
 /// Reads what [`StageKey`] displays: `plan`, or `edit:src/main.rs`.
 fn read_stage_key(name: &str) -> Option<StageKey> {
     let (kind, item) = name.split_once(':').unwrap_or((name, ""));
-    Some(StageKey { kind: kind.parse().ok()?, item: item.to_owned() })
+    // PostgreSQL compares no text with it.
+    let is_text = !item.contains('\0');
+    is_text.then_some(StageKey { kind: kind.parse().ok()?, item: item.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, StatusCode};
+    use axum::routing::get;
     use domain::StageKind;
     use serde_json::Value;
     use tower::ServiceExt as _;
@@ -129,6 +153,7 @@ mod tests {
         }
         assert_eq!(read_stage_key("plans"), None);
         assert_eq!(read_stage_key(""), None);
+        assert_eq!(read_stage_key("edit:a\0b"), None);
     }
 
     #[tokio::test]

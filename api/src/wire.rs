@@ -12,8 +12,9 @@ mod timestamp;
 mod usage;
 mod webhook;
 
+pub(crate) use error_code::ErrorCode;
 pub use error_code::error_table;
-pub use event::{EventBody, EventPage, LiveEventBody, LiveNewsBody};
+pub use event::{EventBody, EventPage, LiveEventBody, LiveNewsBody, StreamedEvent};
 pub(crate) use job::{AUTO, poll_after_seconds};
 pub use job::{JobBody, JobLinks, JobReceipt};
 pub use key::{KeyBody, LimitsBody, NewKeyBody};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{Cost, Effort, GitRef, PathFilter, PathPattern, Priority, RepoUrl, Strategy};
@@ -31,7 +32,7 @@ pub const MAX_METADATA_BYTES: usize = 512;
 pub const MAX_PATH_PATTERNS: usize = 64;
 
 /// The name of a job: a UUID v7 (RFC 9562), so ids sort by creation time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct JobId(Uuid);
 
@@ -144,7 +145,7 @@ impl JobSpec {
 }
 
 /// Where a job stands. The last three are final, unless somebody asks for the job to be run again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
     /// Waits for a worker: new, or between two attempts.

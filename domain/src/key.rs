@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ParseNameError;
@@ -47,7 +48,7 @@ impl fmt::Display for KeyId {
 }
 
 /// Something that the holder of a key may do. None includes another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 pub enum KeyScope {
     /// To see the owner's jobs.
     #[serde(rename = "jobs:read")]

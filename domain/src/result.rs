@@ -3,11 +3,12 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{CommitId, RepoPath};
 
 /// How a job succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// There is a diff.
@@ -27,10 +28,11 @@ impl Outcome {
 }
 
 /// The proof that goes with a diff: applied to `base_tree`, the patch gives exactly `result_tree`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Receipt {
     /// The commit the job worked on.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{40}$")]
     pub base_commit: CommitId,
     /// Id of its tree, in hexadecimal.
     pub base_tree: String,
@@ -65,13 +67,15 @@ pub struct JobResult {
 }
 
 /// One file of a diff.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FileChange {
     /// Where the file is after the change; before it when it was deleted.
+    #[schema(value_type = String)]
     pub path: RepoPath,
     /// Where it was, when it was renamed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub old_path: Option<RepoPath>,
     /// What happened to it.
     pub kind: FileChangeKind,
@@ -82,7 +86,7 @@ pub struct FileChange {
 }
 
 /// What happened to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FileChangeKind {
     /// It is new.
@@ -96,11 +100,12 @@ pub enum FileChangeKind {
 }
 
 /// Something in a diff that a person should look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Flag {
     /// What it is.
     pub kind: FlagKind,
     /// Where it is.
+    #[schema(value_type = String)]
     pub path: RepoPath,
     /// Line of the file after the change, from 1; absent when the whole file is meant.
     pub line: Option<u64>,
@@ -109,7 +114,7 @@ pub struct Flag {
 }
 
 /// What a [`Flag`] is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FlagKind {
     /// Continuous integration runs this file.

@@ -31,6 +31,9 @@ macro_rules! event_kinds {
         }
 
         impl EventKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
             /// The name used in SQL and JSON.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }

@@ -75,6 +75,9 @@ pub enum DisabledReason {
 }
 
 impl DisabledReason {
+    /// Every reason.
+    pub const ALL: [Self; 2] = [Self::Gone, Self::Failing];
+
     /// The name used in SQL and JSON.
     pub fn as_str(self) -> &'static str {
         match self {

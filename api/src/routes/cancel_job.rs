@@ -12,9 +12,27 @@ use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
-use crate::wire::poll_after_seconds;
+use crate::wire::{JobBody, poll_after_seconds};
 
 /// Answers 200 with the job when it is over, and 202 while its worker still has to stop. Asking again is no error.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/cancel",
+    tag = "jobs",
+    summary = "Ask for the end of a job",
+    params(("id" = JobId, Path, description = "The job.")),
+    responses(
+        (status = 200, description = "The job is over.", body = JobBody),
+        (
+            status = 202,
+            description = "Its worker still has to stop.",
+            body = JobBody,
+            headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
+        ),
+    ),
+    security(("key" = ["jobs:write"])),
+    extensions(("x-problems" = json!(["purged"])))
+)]
 pub(crate) async fn cancel_job(
     State(state): State<ApiState>,
     caller: Caller<JobsWrite>,

@@ -17,6 +17,7 @@ use egress::Egress;
 use jobs::{Job, JobWebhook, NewJob, Submission};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use super::get_diff::{DIFF_TYPE, diff_of};
 use super::read_body;
@@ -27,61 +28,78 @@ use crate::error::ApiError;
 use crate::field::{Field, Mistakes};
 use crate::idempotency::{self, IDEMPOTENT_REPLAYED};
 use crate::json_body::JsonBody;
+use crate::openapi::{Metadata, PathPatternText, RepoUrlText, StrategyName};
 use crate::wait::{Wait, wait_for_end};
-use crate::wire::{AUTO, FieldError, FieldErrorKind, JobReceipt, poll_after_seconds};
+use crate::wire::{AUTO, FieldError, FieldErrorKind, JobBody, JobReceipt, poll_after_seconds};
 
 /// Longest model id, in bytes.
 const MAX_MODEL_BYTES: usize = 128;
 
 /// What a client asks for. Everything but the first two is optional; a field that is not here is refused, because a
 /// misspelt one would pass silently.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(example = json!({ "repoUrl": "https://git.example.com/team/project", "prompt": "Add a licence" }))]
 pub(crate) struct CreateJob {
     /// Where the repository is: an `https://` address without credentials.
     #[serde(default)]
+    #[schema(value_type = RepoUrlText, required)]
     repo_url: Field<String>,
     /// What should change, in the user's words; at most 32 KiB.
     #[serde(default)]
+    #[schema(value_type = String, required, max_length = 32_768, pattern = "\\S")]
     prompt: Field<String>,
     /// Branch, tag or full commit id; the repository's default branch when absent.
     #[serde(default, rename = "ref")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
     git_ref: Field<String>,
     /// Model id; the server's default when absent.
     #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[!-~]{1,128}$")]
     model: Field<String>,
     /// How hard the model works: `low` to `max`; the model's own default when absent.
     #[serde(default)]
+    #[schema(value_type = Option<Effort>)]
     effort: Field<String>,
     /// How the repository is shown to the model: `auto` (by its size) or the name of a strategy.
     #[serde(default)]
+    #[schema(value_type = Option<StrategyName>)]
     strategy: Field<String>,
     /// The most the job may cost over all its attempts, in US dollars.
     #[serde(default)]
+    #[schema(value_type = Option<f64>, minimum = 0.000_000_001, maximum = 9_223_372_036.0)]
     max_cost_usd: Field<f64>,
     /// How urgent the job is: `low`, `normal` or `high`.
     #[serde(default)]
+    #[schema(value_type = Option<Priority>)]
     priority: Field<String>,
     /// How long workers may work on the job, over all its attempts: up to a day; half an hour when absent.
     #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 86_400)]
     timeout_seconds: Field<u64>,
     /// How often the job may be tried, 1 to 10; 3 times when absent.
     #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1, maximum = 10)]
     max_attempts: Field<u64>,
     /// The files that may be shown and changed, as patterns of a `.gitignore` file; all of them when absent.
     #[serde(default)]
+    #[schema(value_type = Option<Vec<PathPatternText>>, max_items = 64)]
     paths: Field<Vec<Field<String>>>,
     /// The files among them that may not.
     #[serde(default)]
+    #[schema(value_type = Option<Vec<PathPatternText>>, max_items = 64)]
     exclude_paths: Field<Vec<Field<String>>>,
     /// Up to 16 names with a text each, of up to 512 bytes, which come back with the job.
     #[serde(default)]
+    #[schema(value_type = Option<Metadata>)]
     metadata: Field<BTreeMap<String, Field<String>>>,
     /// Who is told of this job alone.
     #[serde(default)]
+    #[schema(value_type = Option<WebhookField>)]
     webhook: Field<WebhookField>,
     /// Whatever else is there.
     #[serde(flatten)]
+    #[schema(ignore)]
     unknown: Map<String, Value>,
 }
 
@@ -90,6 +108,51 @@ pub(crate) struct CreateJob {
 /// With `Prefer: wait=n` it waits for the end of the job, and answers 200 with the job, or with what `GET` of its diff
 /// would say to a client that accepts `text/x-diff`. A request with an `Idempotency-Key` that is sent again gets the same
 /// answer for the same job, as it stands by then.
+#[utoipa::path(
+    post,
+    path = "/analyze/",
+    tag = "jobs",
+    summary = "Ask for a change",
+    params(
+        (
+            "Idempotency-Key" = Option<String>,
+            Header,
+            pattern = r#"^([!#-~][!-~]{0,254}|"([!#-\[\]-~]|\\["\\]){1,255}")$"#,
+            description = "The client's name for the request: sent again within 24 hours, it finds the same job.",
+        ),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most."),
+    ),
+    request_body = CreateJob,
+    responses(
+        (
+            status = 200,
+            description = "After `Prefer: wait`: the job has ended. As its diff when `Accept` names `text/x-diff`.",
+            content((JobBody = "application/json"), (String = "text/x-diff")),
+            headers(
+                ("Location" = String, description = "The job."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+                ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
+                ("ETag" = String, description = "The digest of the diff, when the answer is the diff."),
+            ),
+        ),
+        (
+            status = 202,
+            description = "The job is stored and will be worked on. After `Prefer: wait` the body is the whole job.",
+            body = JobReceipt,
+            headers(
+                ("Location" = String, description = "The job."),
+                ("Retry-After" = i64, description = "When to look again, in seconds."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+                ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
+            ),
+        ),
+    ),
+    security(("key" = ["jobs:write"])),
+    extensions(("x-problems" = json!([
+        "invalid_header", "unsupported_repo_url", "blocked_address", "idempotency_key_reused", "quota_exceeded",
+        "queue_full", "no_diff", "purged",
+    ])))
+)]
 pub(crate) async fn create_job(
     State(state): State<ApiState>,
     caller: Caller<JobsWrite>,

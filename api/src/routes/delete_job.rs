@@ -12,6 +12,15 @@ use crate::path_of::PathOf;
 
 /// Answers 204 once the prompt, the repository's content, the model's answers and the diff are gone from every table, also
 /// when they were before. A job that has not ended is canceled by it, without waiting for its worker.
+#[utoipa::path(
+    delete,
+    path = "/jobs/{id}",
+    tag = "jobs",
+    summary = "Forget what a job was about",
+    params(("id" = JobId, Path, description = "The job.")),
+    responses((status = 204, description = "It is forgotten, now or before.")),
+    security(("key" = ["jobs:write"]))
+)]
 pub(crate) async fn delete_job(
     State(state): State<ApiState>,
     caller: Caller<JobsWrite>,

@@ -23,6 +23,49 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
 /// `Prefer: wait=n` it waits for the end of the job first.
 ///
 /// The diff of a job that needed no change is empty.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/diff",
+    tag = "jobs",
+    summary = "Get the diff alone, for `git apply`",
+    params(
+        ("id" = JobId, Path, description = "The job."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the version that the client has."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The diff; empty when no change was needed.",
+            body = String,
+            content_type = "text/x-diff",
+            headers(
+                ("Content-Disposition" = String, description = "A file name for it."),
+                ("ETag" = String, description = "The digest of the diff."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+            ),
+        ),
+        (
+            status = 202,
+            description = "The job has not ended.",
+            body = JobReceipt,
+            headers(
+                ("Retry-After" = i64, description = "When to look again, in seconds."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "The client has this diff.",
+            headers(
+                ("ETag" = String, description = "The digest of the diff."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+            ),
+        ),
+    ),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!(["no_diff", "purged"])))
+)]
 pub(crate) async fn get_diff(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::JobId;
 use jobs::{Job, MAX_EVENTS};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::find_job;
 use crate::ApiState;
@@ -16,7 +17,7 @@ use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::event_stream::EventStream;
 use crate::path_of::PathOf;
-use crate::wire::{EventBody, EventPage, FieldError};
+use crate::wire::{EventBody, EventPage, FieldError, StreamedEvent};
 
 const STREAM: &str = "text/event-stream";
 const PAGE: &str = "application/json";
@@ -28,11 +29,14 @@ const PAGE_EVENTS: usize = MAX_EVENTS;
 const NO_STORE: [(header::HeaderName, &str); 1] = [(header::CACHE_CONTROL, "no-store")];
 
 /// Which events.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
     /// Only those after the one of this number.
+    #[param(value_type = Option<u64>, maximum = 9_223_372_036_854_775_807_i64)]
     after: Option<String>,
     /// How many at most; only of a page.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
 }
 
@@ -45,6 +49,39 @@ enum After {
 
 /// Answers with a stream that ends when the job has, or with a page of what there is. A stream that has nothing to say and
 /// never will is 204: that is what stops a browser's `EventSource` from coming back.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/events",
+    tag = "jobs",
+    summary = "Follow what happens to a job",
+    params(
+        ("id" = JobId, Path, description = "The job."),
+        EventsQuery,
+        (
+            "Last-Event-ID" = Option<String>,
+            Header,
+            pattern = "^[0-9]*$",
+            description = "Like `after`, and counts more: what a browser sends when it connects again.",
+        ),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "A stream that ends with the job, or, when `Accept` likes JSON better, a page.",
+            content((StreamedEvent = "text/event-stream"), (EventPage = "application/json")),
+            headers(("Cache-Control" = String, description = "`no-store`.")),
+        ),
+        (
+            status = 204,
+            description = "The client has every event, and no more can come.",
+            headers(("Cache-Control" = String, description = "`no-store`.")),
+        ),
+    ),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!([
+        "invalid_parameter", "bad_last_event_id", "not_acceptable", "purged", "too_many_streams",
+    ])))
+)]
 pub(crate) async fn get_events(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,
@@ -53,7 +90,7 @@ pub(crate) async fn get_events(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let job = find_job(&state, &caller, id).await?;
-    let Query(query) = query.map_err(|error| invalid("", error.body_text()))?;
+    let Query(query) = query.map_err(|error| ApiError::InvalidQuery(vec![FieldError::nowhere(error.body_text())]))?;
     let is_stream = match preferred(&headers, &[STREAM, PAGE]) {
         Some(0) => true,
         Some(_) => false,
@@ -62,7 +99,7 @@ pub(crate) async fn get_events(
     let after = After::read(&headers, &query)?.checked(&job)?;
     if is_stream {
         if query.limit.is_some() {
-            return Err(invalid("/limit", format!("is for pages: ask for them with `Accept: {PAGE}`")));
+            return Err(invalid("limit", format!("is for pages: ask for them with `Accept: {PAGE}`")));
         }
         return stream(&state, job, after);
     }
@@ -97,7 +134,7 @@ impl After {
             });
         }
         let Some(text) = &query.after else { return Ok(Self::Start) };
-        read_number(text).map(Self::Query).ok_or_else(|| invalid("/after", "must be the number of an event, or 0"))
+        read_number(text).map(Self::Query).ok_or_else(|| invalid("after", "must be the number of an event, or 0"))
     }
 
     /// The number, if the job has had so many events, or never will.
@@ -109,7 +146,7 @@ impl After {
         let detail = format!("is {after}, but the last event of this job is {}", job.version);
         Err(match self {
             Self::Header(_) => ApiError::BadLastEventId(detail),
-            _ => invalid("/after", detail),
+            _ => invalid("after", detail),
         })
     }
 }
@@ -122,9 +159,9 @@ fn read_number(text: &str) -> Option<u64> {
 
 fn read_limit(text: &str) -> Result<usize, ApiError> {
     let limit = text.parse().ok().filter(|limit| (1..=MAX_EVENTS).contains(limit));
-    limit.ok_or_else(|| invalid("/limit", format!("must be 1 to {MAX_EVENTS}")))
+    limit.ok_or_else(|| invalid("limit", format!("must be 1 to {MAX_EVENTS}")))
 }
 
-fn invalid(pointer: &str, detail: impl std::fmt::Display) -> ApiError {
-    ApiError::Invalid(vec![FieldError::new(pointer, detail)])
+fn invalid(parameter: &str, detail: impl std::fmt::Display) -> ApiError {
+    ApiError::InvalidQuery(vec![FieldError::in_query(parameter, detail)])
 }

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use jobs::Jobs;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::ApiState;
 
@@ -16,7 +17,7 @@ use crate::ApiState;
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a probe reads.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `ok`, `unavailable` or `stalled`.
     status: &'static str,
@@ -25,7 +26,7 @@ pub(crate) struct Health {
 }
 
 /// What the process needs.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Checks {
     /// The database: `ok`, `failed`, or `outdated` when its tables are older than this program.
     store: &'static str,
@@ -38,6 +39,16 @@ struct Checks {
 }
 
 /// Answers 200 as long as the process turns, and its worker if it has one; else 503: it needs a restart. Does no I/O.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "health",
+    summary = "Whether the process turns",
+    responses(
+        (status = 200, description = "It does.", body = Health),
+        (status = 503, description = "Its worker stands still: it needs a restart.", body = Health),
+    )
+)]
 pub(crate) async fn get_liveness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
     match stalled(&state) {
         None => (StatusCode::OK, Json(Health { status: "ok", checks: None })),
@@ -49,6 +60,16 @@ pub(crate) async fn get_liveness(State(state): State<ApiState>) -> (StatusCode, 
 }
 
 /// Answers 200 when the store is there and up to date, and the worker turns if there is one, else 503.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    summary = "Whether the process can do its work",
+    responses(
+        (status = 200, description = "It can.", body = Health),
+        (status = 503, description = "It cannot now; `checks` says why.", body = Health),
+    )
+)]
 pub(crate) async fn get_readiness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
     let (store, redis) = tokio::join!(look_at_store(&state.jobs), state.jobs.redis_answers());
     let checks = Checks {

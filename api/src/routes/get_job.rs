@@ -15,13 +15,47 @@ use crate::error::ApiError;
 use crate::etag::is_known;
 use crate::path_of::PathOf;
 use crate::wait::{Wait, wait_for_change, wait_for_end};
-use crate::wire::poll_after_seconds;
+use crate::wire::{JobBody, poll_after_seconds};
 
 /// Answers with the whole job, or with 304 when the client has this version of it; `Retry-After` says when to look
 /// again, until the job has ended.
 ///
 /// With `Prefer: wait=n` it answers as soon as there is another version than the client has, or, for a client that has
 /// none, as soon as the job has ended; and in any case after `n` seconds.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}",
+    tag = "jobs",
+    summary = "See where a job stands",
+    params(
+        ("id" = JobId, Path, description = "The job."),
+        ("If-None-Match" = Option<String>, Header, description = "The `ETag` of the version that the client has."),
+        ("Prefer" = Option<String>, Header, description = "`wait=n`: wait up to `n` seconds, 60 at most."),
+    ),
+    responses(
+        (
+            status = 200,
+            description = "The job.",
+            body = JobBody,
+            headers(
+                ("ETag" = String, description = "The job's version."),
+                ("Retry-After" = i64, description = "When to look again, in seconds; absent once the job has ended."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+            ),
+        ),
+        (
+            status = 304,
+            description = "The client has this version.",
+            headers(
+                ("ETag" = String, description = "The job's version."),
+                ("Retry-After" = i64, description = "When to look again, in seconds."),
+                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+            ),
+        ),
+    ),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!(["purged"])))
+)]
 pub(crate) async fn get_job(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,

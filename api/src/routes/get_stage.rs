@@ -12,6 +12,19 @@ use crate::error::ApiError;
 use crate::path_of::PathOf;
 
 /// Answers with the stored output; 404 also while the stage is not finished.
+#[utoipa::path(
+    get,
+    path = "/jobs/{id}/stages/{name}",
+    tag = "jobs",
+    summary = "Get what a stage made",
+    params(
+        ("id" = JobId, Path, description = "The job."),
+        ("name" = String, Path, description = "The stage, such as `plan`: the `name` that the job shows."),
+    ),
+    responses((status = 200, description = "The stage's output, as it is stored.", body = Value)),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!(["purged"])))
+)]
 pub(crate) async fn get_stage(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,

@@ -7,21 +7,64 @@ use axum::extract::{RawQuery, State};
 use axum::http::header;
 use axum::response::{AppendHeaders, IntoResponse};
 use chrono::{DateTime, Utc};
-use domain::RepoUrl;
+use domain::{JobStatus, RepoUrl};
 use form_urlencoded::Serializer;
 use jobs::JobQuery;
+use utoipa::IntoParams;
 
 use crate::ApiState;
 use crate::caller::{Caller, JobsRead};
 use crate::cursor;
 use crate::error::ApiError;
 use crate::field::Mistakes;
+use crate::openapi::RepoUrlText;
 use crate::wire::{FieldError, JobBody, Page};
 
 /// Jobs in a part of the list: when the client does not say, and at most.
 const LIMITS: (u32, u32) = (20, 100);
 
+/// Which jobs. The description alone has this form: the query is read so that every mistake is told at once.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[expect(dead_code, reason = "see above")]
+struct ListQuery {
+    /// Only jobs that stand there; may be given more than once.
+    status: Option<Vec<JobStatus>>,
+    /// Only jobs of this repository.
+    #[param(value_type = Option<RepoUrlText>)]
+    repo_url: Option<String>,
+    /// Only jobs that were created later than this time (RFC 3339).
+    #[param(format = DateTime)]
+    created_after: Option<String>,
+    /// Only jobs that were created before this time (RFC 3339).
+    #[param(format = DateTime)]
+    created_before: Option<String>,
+    /// Only jobs with this text under this name in their metadata: `metadata[team]=payments`.
+    #[param(style = DeepObject, explode, value_type = Option<BTreeMap<String, String>>)]
+    metadata: Option<()>,
+    /// How many at most; 20 when absent.
+    #[param(minimum = 1, maximum = 100)]
+    limit: Option<u32>,
+    /// The `nextCursor` of the part before.
+    cursor: Option<String>,
+}
+
 /// Answers with a part of the list; `Link` leads to the next one. The jobs come without their stages and diffs.
+#[utoipa::path(
+    get,
+    path = "/jobs",
+    tag = "jobs",
+    summary = "List jobs, newest first",
+    params(ListQuery),
+    responses((
+        status = 200,
+        description = "A part of the list. The jobs are without their stages and diffs.",
+        body = Page<JobBody>,
+        headers(("Link" = String, description = "The next part (RFC 8288), `rel=next`; absent on the last one.")),
+    )),
+    security(("key" = ["jobs:read"])),
+    extensions(("x-problems" = json!(["invalid_parameter", "bad_cursor"])))
+)]
 pub(crate) async fn list_jobs(
     State(state): State<ApiState>,
     caller: Caller<JobsRead>,
@@ -70,6 +113,10 @@ fn read_parameter(query: &mut JobQuery, name: &str, value: &str) -> Result<(), S
                 "is not a parameter of this list: there are status, repoUrl, createdAfter, createdBefore, \
                  metadata[…], limit and cursor",
             )?;
+            // PostgreSQL compares no text with it.
+            if key.contains('\0') || value.contains('\0') {
+                return Err("must not hold the character U+0000".to_owned());
+            }
             query.metadata.push((key.to_owned(), value.to_owned()));
         }
     }

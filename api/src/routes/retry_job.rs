@@ -7,6 +7,7 @@ use axum::response::IntoResponse;
 use domain::{JobId, StageKey};
 use jobs::{Retrial, Retry};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::{find_job, read_body, read_stage_key};
 use crate::ApiState;
@@ -14,10 +15,10 @@ use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::json_body::OptionalJsonBody;
 use crate::path_of::PathOf;
-use crate::wire::{FieldError, poll_after_seconds};
+use crate::wire::{FieldError, JobBody, poll_after_seconds};
 
 /// Where to begin.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RetryJob {
     /// The first stage to be done anew; the first one that is not finished when absent.
@@ -25,6 +26,24 @@ pub(crate) struct RetryJob {
 }
 
 /// Answers 202 once the job waits for a worker again, also when it did so before; 409 while it has not ended.
+#[utoipa::path(
+    post,
+    path = "/jobs/{id}/retry",
+    tag = "jobs",
+    summary = "Run a finished job again",
+    params(("id" = JobId, Path, description = "The job.")),
+    request_body = Option<RetryJob>,
+    responses(
+        (
+            status = 202,
+            description = "The job waits for a worker.",
+            body = JobBody,
+            headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
+        ),
+    ),
+    security(("key" = ["jobs:write"])),
+    extensions(("x-problems" = json!(["purged", "not_terminal", "quota_exceeded", "queue_full"])))
+)]
 pub(crate) async fn retry_job(
     State(state): State<ApiState>,
     caller: Caller<JobsWrite>,

@@ -10,8 +10,9 @@ mod redeliver;
 mod secrets;
 mod webhook;
 
-use axum::routing::{MethodRouter, get, post};
 use jobs::{DeliveryId, Webhook, WebhookId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::ApiState;
 use crate::caller::Caller;
@@ -20,20 +21,22 @@ use crate::error::ApiError;
 pub(super) use fields::{WebhookField, read_job_webhook};
 
 /// The routes of this folder.
-pub(super) fn routes() -> [(&'static str, MethodRouter<ApiState>); 11] {
-    [
-        ("/webhooks", get(webhook::list_webhooks).post(create_webhook::create_webhook)),
-        ("/webhooks/default/secret", get(secrets::get_default_secret)),
-        ("/webhooks/default/rotate-secret", post(secrets::rotate_default_secret)),
-        ("/webhooks/{id}", get(webhook::get_webhook).patch(webhook::change_webhook).delete(webhook::delete_webhook)),
-        ("/webhooks/{id}/rotate-secret", post(secrets::rotate_secret)),
-        ("/webhooks/{id}/test", post(redeliver::test_webhook)),
-        ("/webhooks/{id}/replay", post(redeliver::replay)),
-        ("/webhooks/{id}/deliveries", get(deliveries::list_webhook_deliveries)),
-        ("/jobs/{id}/deliveries", get(deliveries::list_job_deliveries)),
-        ("/deliveries/{id}", get(deliveries::get_delivery)),
-        ("/deliveries/{id}/redeliver", post(redeliver::redeliver)),
-    ]
+pub(super) fn routes() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::default()
+        .routes(routes!(webhook::list_webhooks))
+        .routes(routes!(create_webhook::create_webhook))
+        .routes(routes!(secrets::get_default_secret))
+        .routes(routes!(secrets::rotate_default_secret))
+        .routes(routes!(webhook::get_webhook))
+        .routes(routes!(webhook::change_webhook))
+        .routes(routes!(webhook::delete_webhook))
+        .routes(routes!(secrets::rotate_secret))
+        .routes(routes!(redeliver::test_webhook))
+        .routes(routes!(redeliver::replay))
+        .routes(routes!(deliveries::list_webhook_deliveries))
+        .routes(routes!(deliveries::list_job_deliveries))
+        .routes(routes!(deliveries::get_delivery))
+        .routes(routes!(redeliver::redeliver))
 }
 
 const NO_SUCH_WEBHOOK: ApiError = ApiError::NotFound("there is no such webhook");

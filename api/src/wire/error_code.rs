@@ -8,10 +8,20 @@ use domain::FailureCode;
 use super::problem;
 
 /// A code of an answer to a request.
-struct ErrorCode {
-    status: u16,
-    code: &'static str,
-    meaning: &'static str,
+pub(crate) struct ErrorCode {
+    /// The status of the answer.
+    pub(crate) status: u16,
+    /// The `code` of the problem.
+    pub(crate) code: &'static str,
+    /// What it means and what to do, in Markdown.
+    pub(crate) meaning: &'static str,
+}
+
+impl ErrorCode {
+    /// Every code, by status.
+    pub(crate) fn all() -> &'static [Self] {
+        &REQUEST_CODES
+    }
 }
 
 const fn code(status: u16, code: &'static str, meaning: &'static str) -> ErrorCode {
@@ -19,7 +29,7 @@ const fn code(status: u16, code: &'static str, meaning: &'static str) -> ErrorCo
 }
 
 /// The codes of requests, by status.
-const REQUEST_CODES: [ErrorCode; 29] = [
+static REQUEST_CODES: [ErrorCode; 29] = [
     code(400, "malformed_json", "The body is not JSON."),
     code(400, "invalid_parameter", "A parameter of the query is unknown, repeated or wrong: see `errors[].parameter`."),
     code(400, "invalid_header", "A header is wrong: see `errors[].header`."),
@@ -64,7 +74,7 @@ pub(super) fn is_listed(status: StatusCode, code: &str) -> bool {
 /// The codes of requests, then those of jobs, as two tables in Markdown.
 pub fn error_table() -> String {
     let mut table = String::from("| HTTP status | `code` of an answer | meaning |\n|---|---|---|\n");
-    for ErrorCode { status, code, meaning } in REQUEST_CODES {
+    for ErrorCode { status, code, meaning } in &REQUEST_CODES {
         writeln!(table, "| {status} | `{code}` | {meaning} |").expect("a String takes every write");
     }
     table.push_str("\n| `status` | `code` of a job's `error` | tried again | meaning |\n|---|---|---|---|\n");

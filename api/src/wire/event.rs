@@ -5,16 +5,19 @@ use domain::{Cost, Failure, JobId, StageKey, StageKind, TokenUsage};
 use jobs::{EndedJob, Job, JobEvent, LiveEvent, LiveNews, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::{JobBody, Problem, ResultBody, Timestamp, UsageBody};
+use crate::openapi::{EventName, LiveEventName};
 
 /// An event of a job's log. The same event is the same bytes whenever, wherever and in whichever form it is read: it is
 /// made from what was stored with it and from what never changes of its job.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventBody {
     /// What happened.
     #[serde(rename = "type")]
+    #[schema(value_type = EventName)]
     pub kind: &'static str,
     /// The job.
     pub job_id: JobId,
@@ -54,6 +57,7 @@ pub struct EventBody {
     pub next_attempt_at: Option<Timestamp>,
     /// The job as it ended: what `GET /jobs/{id}` said then, without the diff.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<JobBody>)]
     pub job: Option<Value>,
 }
 
@@ -113,11 +117,12 @@ fn ended_job(ended: EndedJob, now: &Job) -> Value {
 }
 
 /// What is told of a running job while it is watched: without a number, and told once.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveEventBody {
     /// What is told.
     #[serde(rename = "type")]
+    #[schema(value_type = LiveEventName)]
     pub kind: &'static str,
     /// The job.
     pub job_id: JobId,
@@ -131,7 +136,7 @@ pub struct LiveEventBody {
 }
 
 /// What is told of a running job.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(untagged, rename_all_fields = "camelCase")]
 pub enum LiveNewsBody {
     /// How far the stage is in this attempt.
@@ -168,8 +173,20 @@ impl LiveEventBody {
     }
 }
 
+/// The `data` of one message of a stream; the message's `event` is the same as its `type`.
+///
+/// What is in the job's log has an `id`, which is its `seq`; what is told of a running job has none, and is told once.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum StreamedEvent {
+    /// Something in the job's log.
+    Logged(Box<EventBody>),
+    /// Something that is told of a running job.
+    Live(Box<LiveEventBody>),
+}
+
 /// Some events of a job, in order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventPage {
     /// The events.

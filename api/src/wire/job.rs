@@ -6,8 +6,10 @@ use chrono::Utc;
 use domain::{Effort, JobId, JobStatus, PathPattern, Priority};
 use jobs::{Job, StageSummary};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Problem, ResultBody, StageBody, Timestamp, UsageBody};
+use crate::openapi::StrategyName;
 
 /// The strategy of a job that did not ask for one: its size decides.
 pub(crate) const AUTO: &str = "auto";
@@ -16,7 +18,7 @@ pub(crate) const AUTO: &str = "auto";
 const POLL_SECONDS: (i64, i64) = (2, 15);
 
 /// What is known of a job as soon as it is accepted.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobReceipt {
     /// The job's id: a UUID v7.
@@ -39,7 +41,7 @@ pub struct JobReceipt {
 }
 
 /// The addresses of a job, as paths on this server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct JobLinks {
     /// The job.
     #[serde(rename = "self")]
@@ -55,7 +57,7 @@ pub struct JobLinks {
 }
 
 /// A job: what was asked, where it stands, what it did, what came out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JobBody {
     /// The job's id: a UUID v7.
@@ -80,6 +82,7 @@ pub struct JobBody {
     /// Effort that was asked for.
     pub effort: Option<Effort>,
     /// Strategy that was asked for, or `auto`.
+    #[schema(value_type = StrategyName)]
     pub strategy: &'static str,
     /// The most the job may cost, in US dollars.
     pub max_cost_usd: Option<f64>,
@@ -88,8 +91,10 @@ pub struct JobBody {
     /// How long workers may work on it, over all its attempts.
     pub timeout_seconds: u32,
     /// The files that may be shown and changed; all of them when empty.
+    #[schema(value_type = Vec<String>)]
     pub paths: Vec<PathPattern>,
     /// The files among them that may not.
+    #[schema(value_type = Vec<String>)]
     pub exclude_paths: Vec<PathPattern>,
     /// What the client put on it.
     pub metadata: BTreeMap<String, String>,

@@ -3,14 +3,16 @@
 use domain::KeyScope;
 use jobs::{ApiKey, KeyToken, LimitOverrides};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Timestamp;
 
 /// A key, without its secret.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyBody {
     /// Its id.
+    #[schema(format = Uuid)]
     pub id: String,
     /// What it is for.
     pub name: String,
@@ -31,7 +33,7 @@ pub struct KeyBody {
 }
 
 /// A key at the moment it is made: the only time its text is shown. Not `Debug`, which would show it elsewhere.
-#[derive(Clone, PartialEq, Serialize)]
+#[derive(Clone, PartialEq, Serialize, ToSchema)]
 pub struct NewKeyBody {
     /// The key as requests must send it.
     pub key: String,
@@ -41,14 +43,16 @@ pub struct NewKeyBody {
 }
 
 /// The limits that differ from the server's; 0 is no bound.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LimitsBody {
     /// Requests for work, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub creations_per_minute: Option<u32>,
     /// All other requests, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
     pub requests_per_minute: Option<u32>,
     /// Jobs that wait for a worker.
     #[serde(skip_serializing_if = "Option::is_none")]

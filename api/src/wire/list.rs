@@ -1,9 +1,10 @@
 //! A part of a list as the API shows it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A part of a list.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// What is in it.

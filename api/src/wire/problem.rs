@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use domain::{Failure, FailureCode, JobId, JobStatus};
 use jobs::{AttemptFailure, Job};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error_code::is_listed;
 
 /// What went wrong, for programs (`code`, `status`, `retryable`) and for people (`title`, `detail`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// The kind of problem as a URN; it says the same as `code`.
@@ -47,7 +48,7 @@ pub struct Problem {
 }
 
 /// What is wrong with one part of a request: with a field of its body, a parameter of its query or a header.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct FieldError {
     /// Which field, as a JSON pointer (RFC 6901); empty for the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -98,7 +99,8 @@ impl FieldError {
         inner.is_some_and(|rest| rest.starts_with('/'))
     }
 
-    fn nowhere(detail: impl fmt::Display) -> Self {
+    /// A mistake that belongs to no part in particular.
+    pub(crate) fn nowhere(detail: impl fmt::Display) -> Self {
         let detail = detail.to_string();
         Self { pointer: None, parameter: None, header: None, detail, kind: FieldErrorKind::Field }
     }

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{FileChange, Flag, JobResult, Outcome, Receipt};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The result of a job that succeeded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResultBody {
     /// Whether there is a diff.
@@ -33,7 +34,7 @@ pub struct ResultBody {
 }
 
 /// How a diff that is not text is put into JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DiffEncoding {
     /// RFC 4648 §4, with padding. A diff holds the lines of files as they are, and those need not be UTF-8.

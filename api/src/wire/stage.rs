@@ -4,6 +4,7 @@ use domain::JobStatus;
 use jobs::{Job, StageSummary};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Timestamp, UsageBody};
 
@@ -11,7 +12,7 @@ use super::{Timestamp, UsageBody};
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':');
 
 /// One stage of a job.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StageBody {
     /// `plan`, or `edit:src/main.rs` for a stage that runs once per item.

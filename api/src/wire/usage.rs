@@ -2,9 +2,10 @@
 
 use domain::{Cost, TokenUsage};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a job or a stage used of the model, and what that cost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageBody {
     /// Input after the last cache mark, at full price.

@@ -3,26 +3,31 @@
 use jobs::{Delivery, DeliveryAttempt, Rotated, Webhook, WebhookSecret};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::Timestamp;
+use crate::openapi::{DeliveryStatusName, DisabledReasonName, MessageName, WebhookEventName};
 
 /// A webhook. Its secret is never part of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookBody {
     /// The webhook's id: a UUID v7.
+    #[schema(format = Uuid)]
     pub id: String,
     /// Where messages go.
     pub url: String,
     /// Its owner's words for it.
     pub description: String,
     /// The events it is told of.
+    #[schema(value_type = Vec<WebhookEventName>)]
     pub events: Vec<&'static str>,
     /// Whether messages are sent; else they wait.
     pub enabled: bool,
     /// Since when they wait.
     pub disabled_at: Option<Timestamp>,
-    /// Why, when tinygen disabled it: `gone` or `failing`.
+    /// Why, when tinygen disabled it.
+    #[schema(value_type = Option<DisabledReasonName>)]
     pub disabled_reason: Option<&'static str>,
     /// Since when every attempt has failed.
     pub failing_since: Option<Timestamp>,
@@ -37,7 +42,7 @@ pub struct WebhookBody {
 }
 
 /// The addresses of a webhook, as paths on this server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WebhookLinks {
     /// The webhook.
     #[serde(rename = "self")]
@@ -47,7 +52,7 @@ pub struct WebhookLinks {
 }
 
 /// A webhook that was just made: the one time that its secret is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct NewWebhookBody {
     /// The webhook.
     #[serde(flatten)]
@@ -57,7 +62,7 @@ pub struct NewWebhookBody {
 }
 
 /// A signing secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretBody {
     /// What messages are signed with.
@@ -68,10 +73,11 @@ pub struct SecretBody {
 }
 
 /// One message to one receiver, and where it stands.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryBody {
     /// The delivery's id: a UUID v7.
+    #[schema(format = Uuid)]
     pub id: String,
     /// The webhook; absent when the job brought it along.
     pub webhook_id: Option<String>,
@@ -81,8 +87,10 @@ pub struct DeliveryBody {
     pub message_id: String,
     /// What it tells of.
     #[serde(rename = "type")]
+    #[schema(value_type = MessageName)]
     pub kind: String,
-    /// `pending`, `delivered` or `failed`.
+    /// Where it stands.
+    #[schema(value_type = DeliveryStatusName)]
     pub status: &'static str,
     /// Attempts so far.
     pub attempt: u32,
@@ -95,7 +103,7 @@ pub struct DeliveryBody {
 }
 
 /// A delivery with what was sent and what was heard.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct DeliveryDetailBody {
     /// The delivery.
     #[serde(flatten)]
@@ -107,7 +115,7 @@ pub struct DeliveryDetailBody {
 }
 
 /// What came of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AttemptBody {
     /// Its number, from 1.

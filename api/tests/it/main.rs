@@ -27,6 +27,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod list_jobs;
+mod openapi;
 mod problems;
 #[path = "../../../jobs/tests/it/redis_server.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]

@@ -184,9 +184,9 @@ async fn deliveries_are_listed_by_status_and_page() {
     assert_eq!((ids(&second), &second["nextCursor"]), (all_ids[2..].to_vec(), &Value::Null));
     for (query, status, code) in [
         ("cursor=x!", 400, "bad_cursor"),
-        ("limit=0", 422, "invalid_field"),
-        ("status=lost", 422, "invalid_field"),
-        ("colour=red", 422, "invalid_field"),
+        ("limit=0", 400, "invalid_parameter"),
+        ("status=lost", 400, "invalid_parameter"),
+        ("colour=red", 400, "invalid_parameter"),
     ] {
         let refused = server.get(&path(&created, &format!("/deliveries?{query}"))).await;
         assert_eq!((refused.status, refused.problem()["code"].as_str()), (status, Some(code)), "{query}");

@@ -49,7 +49,8 @@ pub enum DeliveryStatus {
 }
 
 impl DeliveryStatus {
-    const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
+    /// Every status.
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
 
     /// The name used in SQL and JSON.
     pub fn as_str(self) -> &'static str {

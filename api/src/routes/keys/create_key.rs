@@ -9,6 +9,7 @@ use axum::response::IntoResponse;
 use domain::{Cost, KeyScope, ParseCostError};
 use jobs::{KeyDraft, KeyDraftError, LimitOverrides, NewKey};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::ApiState;
 use crate::caller::{Admin, Caller};
@@ -17,16 +18,21 @@ use crate::json_body::JsonBody;
 use crate::wire::{FieldError, NewKeyBody};
 
 /// What a client asks for. Everything but the name is optional.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({ "name": "ci", "expiresInSeconds": 86_400 }))]
 pub(crate) struct CreateKey {
     /// What the key is for.
+    #[schema(value_type = String, required, min_length = 1, max_length = 100)]
     name: Option<String>,
     /// Whose jobs it reaches; nobody else's when absent.
+    #[schema(pattern = "^[A-Za-z0-9._:@/-]{1,100}$")]
     owner: Option<String>,
     /// What it may do; everything but `admin` when absent.
+    #[schema(value_type = Option<Vec<KeyScope>>, min_items = 1)]
     scopes: Option<Vec<String>>,
     /// How long it lives; until it is revoked when absent.
+    #[schema(minimum = 1, maximum = 315_619_200)]
     expires_in_seconds: Option<u64>,
     /// The limits that differ from the server's.
     #[serde(default)]
@@ -34,17 +40,43 @@ pub(crate) struct CreateKey {
 }
 
 /// Limits of one key; 0 is no bound.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct KeyLimits {
+    /// Requests for work, a minute.
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     creations_per_minute: Option<u32>,
+    /// All other requests, a minute.
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     requests_per_minute: Option<u32>,
-    queued_jobs: Option<u64>,
-    jobs_per_day: Option<u64>,
+    /// Jobs that wait for a worker.
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    queued_jobs: Option<u32>,
+    /// New jobs on one day (UTC).
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    jobs_per_day: Option<u32>,
+    /// Cost of the owner's jobs on one day (UTC), in US dollars.
+    #[schema(minimum = 0, maximum = 9_223_372_036.0)]
     usd_per_day: Option<f64>,
 }
 
 /// Answers 201 with the key. Nothing on the way may keep it.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    tag = "keys",
+    summary = "Make an API key",
+    request_body = CreateKey,
+    responses(
+        (
+            status = 201,
+            description = "The key. Its text is shown this once.",
+            body = NewKeyBody,
+            headers(("Cache-Control" = String, description = "`no-store`.")),
+        ),
+    ),
+    security(("key" = ["admin"]))
+)]
 pub(crate) async fn create_key(
     State(state): State<ApiState>,
     _caller: Caller<Admin>,
@@ -99,8 +131,8 @@ impl KeyLimits {
         Ok(LimitOverrides {
             creations_per_minute: self.creations_per_minute,
             requests_per_minute: self.requests_per_minute,
-            queued_jobs: self.queued_jobs,
-            jobs_per_day: self.jobs_per_day,
+            queued_jobs: self.queued_jobs.map(u64::from),
+            jobs_per_day: self.jobs_per_day.map(u64::from),
             cost_per_day: self.usd_per_day.map(read_usd).transpose()?,
         })
     }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::ApiState;
 use crate::caller::{Admin, Caller};
@@ -10,12 +11,26 @@ use crate::error::ApiError;
 use crate::wire::KeyBody;
 
 /// All keys.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct KeyList {
     data: Vec<KeyBody>,
 }
 
 /// Answers with all keys, the oldest first, also with those that are worth nothing any more.
+#[utoipa::path(
+    get,
+    path = "/keys",
+    tag = "keys",
+    summary = "List all API keys",
+    responses(
+        (
+            status = 200,
+            description = "All keys, the oldest first, also those that are worth nothing any more.",
+            body = KeyList,
+        ),
+    ),
+    security(("key" = ["admin"]))
+)]
 pub(crate) async fn list_keys(
     State(state): State<ApiState>,
     _caller: Caller<Admin>,

@@ -10,6 +10,15 @@ use crate::error::ApiError;
 use crate::path_of::PathOf;
 
 /// Answers 204 once the key is worth nothing, also when it was so before. Other processes notice within a second.
+#[utoipa::path(
+    delete,
+    path = "/keys/{id}",
+    tag = "keys",
+    summary = "Revoke an API key",
+    params(("id" = Uuid, Path, description = "The key.")),
+    responses((status = 204, description = "The key is worth nothing, now or before.")),
+    security(("key" = ["admin"]))
+)]
 pub(crate) async fn revoke_key(
     State(state): State<ApiState>,
     _caller: Caller<Admin>,

@@ -7,29 +7,55 @@ use axum::response::IntoResponse;
 use egress::Egress;
 use jobs::{MAX_WEBHOOKS, NewWebhook};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::fields::{note, read_description, read_events, read_url};
 use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
+use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::wire::{FieldError, NewWebhookBody, WebhookBody};
 
 /// What a client asks for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "url": "https://hooks.example.com/tinygen", "events": ["job.succeeded"] }))]
 pub(super) struct CreateWebhook {
     /// Where messages go.
+    #[schema(value_type = WebhookUrlText, required)]
     url: Option<String>,
     /// What it is told of; the ends of jobs when absent.
+    #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]
     events: Option<Vec<String>>,
     /// The owner's words for it.
+    #[schema(max_length = 1024)]
     description: Option<String>,
     /// Whether messages are sent at once; else they wait.
     enabled: Option<bool>,
 }
 
 /// Answers 201 with the webhook and its secret.
+#[utoipa::path(
+    post,
+    path = "/webhooks",
+    tag = "webhooks",
+    summary = "Register a webhook",
+    request_body = CreateWebhook,
+    responses(
+        (
+            status = 201,
+            description = "The webhook. Its secret is shown this once.",
+            body = NewWebhookBody,
+            headers(
+                ("Location" = String, description = "The webhook."),
+                ("Cache-Control" = String, description = "`no-store`."),
+            ),
+        ),
+    ),
+    security(("key" = ["webhooks:write"])),
+    extensions(("x-problems" = json!(["blocked_address", "too_many_webhooks"])))
+)]
 pub(super) async fn create_webhook(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,

@@ -4,19 +4,23 @@ use domain::WebhookUrl;
 use egress::Egress;
 use jobs::{DEFAULT_WEBHOOK_EVENTS, EventKind, JobWebhook, WEBHOOK_EVENTS};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
+use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::wire::{FieldError, FieldErrorKind};
 
 /// Longest description, in bytes.
 const MAX_DESCRIPTION_BYTES: usize = 1024;
 
 /// A webhook that a job brings along.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WebhookField {
     /// Where messages go.
+    #[schema(value_type = WebhookUrlText, required)]
     url: Option<String>,
     /// What it is told of; the ends of the job when absent.
+    #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]
     events: Option<Vec<String>>,
 }
 

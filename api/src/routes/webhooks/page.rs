@@ -6,10 +6,12 @@ use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jobs::{Delivery, DeliveryFilter, DeliveryId};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::error::ApiError;
-use crate::wire::{DeliveryBody, FieldError};
+use crate::openapi::DeliveryStatusName;
+use crate::wire::{DeliveryBody, FieldError, Page};
 
 /// Deliveries on a page that does not say how many.
 const DEFAULT_LIMIT: u32 = 20;
@@ -19,37 +21,35 @@ const MAX_LIMIT: u32 = 100;
 pub(super) struct PageOf(DeliveryFilter);
 
 /// What the client writes behind the question mark.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
-struct Questions {
+#[into_params(parameter_in = Query)]
+pub(super) struct DeliveriesQuery {
+    /// Only those that stand there.
+    #[param(value_type = Option<DeliveryStatusName>)]
     status: Option<String>,
+    /// How many at most; 20 when absent.
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
+    /// The `nextCursor` of the part before.
     cursor: Option<String>,
-}
-
-/// A page, newest first.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Page {
-    data: Vec<DeliveryBody>,
-    /// Names the next page; absent on the last one.
-    next_cursor: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for PageOf {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        let invalid = |field: &str, detail: String| ApiError::Invalid(vec![FieldError::new(field, detail)]);
-        let Query(questions): Query<Questions> =
-            Query::from_request_parts(parts, state).await.map_err(|error| invalid("", error.body_text()))?;
-        let status = questions.status.map(|name| name.parse()).transpose();
-        let status = status.map_err(|error: jobs::UnknownDeliveryStatus| invalid("/status", error.to_string()))?;
-        let limit = questions.limit.unwrap_or(DEFAULT_LIMIT);
+        let invalid = |field: &str, detail: String| ApiError::InvalidQuery(vec![FieldError::in_query(field, detail)]);
+        let Query(query): Query<DeliveriesQuery> = Query::from_request_parts(parts, state)
+            .await
+            .map_err(|error| ApiError::InvalidQuery(vec![FieldError::nowhere(error.body_text())]))?;
+        let status = query.status.map(|name| name.parse()).transpose();
+        let status = status.map_err(|error: jobs::UnknownDeliveryStatus| invalid("status", error.to_string()))?;
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(invalid("/limit", format!("must be 1 to {MAX_LIMIT}")));
+            return Err(invalid("limit", format!("must be 1 to {MAX_LIMIT}")));
         }
-        let before = questions.cursor.map(|cursor| read_cursor(&cursor)).transpose()?;
+        let before = query.cursor.map(|cursor| read_cursor(&cursor)).transpose()?;
         Ok(Self(DeliveryFilter { status, before, limit }))
     }
 }
@@ -61,7 +61,7 @@ impl PageOf {
     }
 
     /// The page of what the store gave.
-    pub(super) fn page(&self, mut deliveries: Vec<Delivery>) -> Page {
+    pub(super) fn page(&self, mut deliveries: Vec<Delivery>) -> Page<DeliveryBody> {
         let limit = self.0.limit as usize;
         let has_more = deliveries.len() > limit;
         deliveries.truncate(limit);

@@ -4,37 +4,53 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use jobs::{DeliveryStatus, Redelivery};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{NO_SUCH_DELIVERY, NO_SUCH_WEBHOOK, find_webhook, read_delivery_id};
 use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
 use crate::json_body::JsonBody;
+use crate::openapi::ReplayStatusName;
 use crate::path_of::PathOf;
 use crate::wire::{DeliveryBody, FieldError};
 
 /// Which messages to send again.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Replay {
     /// Those that were written at this time or later.
-    since: Option<DateTime<Utc>>,
+    #[schema(value_type = String, required, format = DateTime)]
+    since: Option<String>,
     /// And before this one; until now when absent.
-    until: Option<DateTime<Utc>>,
+    #[schema(format = DateTime)]
+    until: Option<String>,
     /// Those that came to this: `failed` when absent, or `delivered`.
+    #[schema(value_type = Option<ReplayStatusName>)]
     status: Option<String>,
 }
 
 /// How many messages are sent again.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Replayed {
+    /// That many.
     deliveries: u64,
 }
 
 /// Answers 202 with the delivery of a message that proves that the webhook can be reached.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/test",
+    tag = "webhooks",
+    summary = "Send a test message",
+    params(("id" = Uuid, Path, description = "The webhook.")),
+    responses((status = 202, description = "The delivery of the message.", body = DeliveryBody)),
+    security(("key" = ["webhooks:write"])),
+    extensions(("x-problems" = json!(["webhook_disabled"])))
+)]
 pub(super) async fn test_webhook(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
@@ -49,6 +65,16 @@ pub(super) async fn test_webhook(
 }
 
 /// Answers 202 with the delivery once its message is to be sent again, or at once if it waits.
+#[utoipa::path(
+    post,
+    path = "/deliveries/{id}/redeliver",
+    tag = "webhooks",
+    summary = "Send a message again",
+    params(("id" = Uuid, Path, description = "The delivery.")),
+    responses((status = 202, description = "The delivery, which waits to be sent.", body = DeliveryBody)),
+    security(("key" = ["webhooks:write"])),
+    extensions(("x-problems" = json!(["webhook_disabled"])))
+)]
 pub(super) async fn redeliver(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
@@ -65,6 +91,17 @@ pub(super) async fn redeliver(
 }
 
 /// Answers 202 with the number of messages that are to be sent again.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/replay",
+    tag = "webhooks",
+    summary = "Send many messages again",
+    params(("id" = Uuid, Path, description = "The webhook.")),
+    request_body = Replay,
+    responses((status = 202, description = "How many messages are to be sent again.", body = Replayed)),
+    security(("key" = ["webhooks:write"])),
+    extensions(("x-problems" = json!(["webhook_disabled"])))
+)]
 pub(super) async fn replay(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
@@ -73,7 +110,13 @@ pub(super) async fn replay(
 ) -> Result<impl IntoResponse, ApiError> {
     let webhook = find_webhook(&state, &caller, &id).await?;
     let invalid = |pointer: &str, detail: String| ApiError::Invalid(vec![FieldError::new(pointer, detail)]);
+    let read_time = |pointer: &'static str| {
+        let detail = "is not a time such as 2026-09-04T12:30:00Z (RFC 3339)".to_owned();
+        move |text: String| DateTime::parse_from_rfc3339(&text).map_err(|_| invalid(pointer, detail.clone()))
+    };
     let since = request.since.ok_or_else(|| invalid("/since", "is required".to_owned()))?;
+    let since = read_time("/since")(since)?.to_utc();
+    let until = request.until.map(read_time("/until")).transpose()?.map(|time| time.to_utc());
     let status = match request.status.as_deref() {
         None | Some("failed") => DeliveryStatus::Failed,
         Some("delivered") => DeliveryStatus::Delivered,
@@ -82,7 +125,7 @@ pub(super) async fn replay(
     if webhook.disabled_at.is_some() {
         return Err(ApiError::WebhookDisabled);
     }
-    let replayed = state.jobs.replay(caller.owner(), webhook.id, since, request.until, Some(status)).await?;
+    let replayed = state.jobs.replay(caller.owner(), webhook.id, since, until, Some(status)).await?;
     let deliveries = replayed.ok_or(NO_SUCH_WEBHOOK)?;
     tracing::info!(webhook.id = %webhook.id, deliveries, "Somebody asked for messages to be sent again");
     Ok((StatusCode::ACCEPTED, Json(Replayed { deliveries })))

@@ -13,6 +13,22 @@ use crate::path_of::PathOf;
 use crate::wire::SecretBody;
 
 /// Answers with the new secret, this one time; the old one is valid for another day.
+#[utoipa::path(
+    post,
+    path = "/webhooks/{id}/rotate-secret",
+    tag = "webhooks",
+    summary = "Replace the secret of a webhook",
+    params(("id" = Uuid, Path, description = "The webhook.")),
+    responses(
+        (
+            status = 200,
+            description = "The new secret, shown this once; the old one is valid for another day.",
+            body = SecretBody,
+            headers(("Cache-Control" = String, description = "`no-store`.")),
+        ),
+    ),
+    security(("key" = ["webhooks:write"]))
+)]
 pub(super) async fn rotate_secret(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
@@ -25,6 +41,21 @@ pub(super) async fn rotate_secret(
 }
 
 /// Answers with the newest default secret; it is made when first asked for.
+#[utoipa::path(
+    get,
+    path = "/webhooks/default/secret",
+    tag = "webhooks",
+    summary = "Get the secret of the webhooks that jobs bring along",
+    responses(
+        (
+            status = 200,
+            description = "The secret; it is made when first asked for.",
+            body = SecretBody,
+            headers(("Cache-Control" = String, description = "`no-store`.")),
+        ),
+    ),
+    security(("key" = ["webhooks:write"]))
+)]
 pub(super) async fn get_default_secret(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
@@ -33,6 +64,21 @@ pub(super) async fn get_default_secret(
 }
 
 /// Answers with the new default secret; the old one is valid for another day.
+#[utoipa::path(
+    post,
+    path = "/webhooks/default/rotate-secret",
+    tag = "webhooks",
+    summary = "Replace the secret of the webhooks that jobs bring along",
+    responses(
+        (
+            status = 200,
+            description = "The new secret; the old one is valid for another day.",
+            body = SecretBody,
+            headers(("Cache-Control" = String, description = "`no-store`.")),
+        ),
+    ),
+    security(("key" = ["webhooks:write"]))
+)]
 pub(super) async fn rotate_default_secret(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
