@@ -12,7 +12,11 @@ use crate::fixture::{Database, RunningWorker, endless_work, quick, result};
 async fn drops_the_work_when_another_worker_has_the_job() {
     let database = Database::new().await;
     let (work, endless) = endless_work();
-    let expires_at_once = database.jobs.clone().with_policy(Policy { lease: Duration::ZERO, contact: Duration::ZERO, ..Policy::default() });
+    let expires_at_once = database.jobs.clone().with_policy(Policy {
+        lease: Duration::ZERO,
+        contact: Duration::ZERO,
+        ..Policy::default()
+    });
     let config = WorkerConfig { concurrency: 1, check: Duration::from_millis(20), ..quick() };
     let worker = RunningWorker::start(expires_at_once, work, config);
     let id = database.submit().await;
@@ -31,7 +35,11 @@ async fn drops_the_work_when_another_worker_has_the_job() {
 async fn finishes_the_job_of_a_lost_worker() {
     let database = Database::new().await;
     let id = database.submit().await;
-    let expires_at_once = database.jobs.clone().with_policy(Policy { lease: Duration::ZERO, contact: Duration::ZERO, ..Policy::default() });
+    let expires_at_once = database.jobs.clone().with_policy(Policy {
+        lease: Duration::ZERO,
+        contact: Duration::ZERO,
+        ..Policy::default()
+    });
     expires_at_once.claim(&WorkerId::new("lost")).await.unwrap().unwrap();
     let worker = database.start_worker(crate::fixture::work(async |_, _| Ok(result())), quick());
     let job = database.until(id, JobStatus::Succeeded).await;

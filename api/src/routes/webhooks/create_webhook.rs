@@ -66,7 +66,7 @@ pub(super) async fn create_webhook(
     let (webhook, secret) = created.ok_or(ApiError::TooManyWebhooks(MAX_WEBHOOKS))?;
     tracing::info!(webhook.id = %webhook.id, "Registered webhook {}", webhook.id);
     let body = NewWebhookBody { webhook: WebhookBody::new(&webhook), secret: secret.expose().to_owned() };
-    let headers = [(header::LOCATION, body.webhook.links.own.clone())];
+    let headers = [(header::LOCATION, body.webhook.links.own.clone()), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::CREATED, headers, Json(body)))
 }
 
