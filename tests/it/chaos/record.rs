@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) calls: Vec<CallRow>,
     /// The model's own ledger.
     pub(crate) requests: Vec<ModelRequest>,
+    /// What came to the receivers of webhooks, in order.
+    pub(crate) messages: Vec<Message>,
     pub(crate) kills: Vec<Kill>,
     /// When the last fault ended.
     pub(crate) last_fault: Option<DateTime<Utc>>,
@@ -94,6 +96,20 @@ pub(crate) struct ModelRequest {
     pub(crate) sha256: String,
     pub(crate) at: DateTime<Utc>,
     pub(crate) cost_nanos: i64,
+}
+
+/// A webhook at its receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    /// The address it came to.
+    pub(crate) url: String,
+    /// The same however often it is sent.
+    pub(crate) id: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) job_id: Uuid,
+    /// The number of the event that it tells of.
+    pub(crate) seq: i64,
+    pub(crate) is_signed: bool,
 }
 
 /// A `kill -9`.

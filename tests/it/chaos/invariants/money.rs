@@ -2,19 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+
 use crate::chaos::record::{CallRow, EventRow, ModelRequest, Record};
 
-/// I4: no request is made again after its answer was stored.
+/// The failure of an attempt whose answers were of no use.
+const UNUSABLE: &str = "model_output_invalid";
+
+/// I4: no request is made again after its answer was stored, unless the stage had to forget what was answered.
 pub(super) fn what_is_stored_is_not_paid_again(record: &Record) -> Vec<String> {
     let mut wrong = BTreeSet::new();
     for call in &record.calls {
-        let Some(stored_at) = answers(record, call).map(|event| event.at).min() else { continue };
-        for request in requests_of(record, call).filter(|request| request.at > stored_at) {
-            wrong
-                .insert(format!("{} {}: stored at {stored_at}, asked again at {}", call.job_id, call.kind, request.at));
+        for stored_at in answers(record, call).map(|event| event.at) {
+            let is_wrong = |asked_at| asked_at > stored_at && !is_forgotten(record, call, stored_at, asked_at);
+            for request in requests_of(record, call).filter(|request| is_wrong(request.at)) {
+                wrong.insert(format!(
+                    "{} {}: stored at {stored_at}, asked again at {}",
+                    call.job_id, call.kind, request.at
+                ));
+            }
         }
     }
     wrong.into_iter().collect()
+}
+
+/// Whether an attempt failed in between because its answers came to nothing: the same would come to nothing again.
+fn is_forgotten(record: &Record, call: &CallRow, stored_at: DateTime<Utc>, asked_at: DateTime<Utc>) -> bool {
+    let events = record.events.get(&call.job_id).into_iter().flatten();
+    let mut retries =
+        events.filter(|event| event.kind == "job.retrying" && event.data()["failure"]["code"] == UNUSABLE);
+    retries.any(|event| stored_at <= event.at && event.at <= asked_at)
 }
 
 /// The settlements of answers in the call's stage. In these tests a stage asks one thing.
