@@ -1,5 +1,5 @@
-//! Everything that is known when a fault is over: what the client was told, what Postgres holds, what the model was paid
-//! for, what the processes left behind.
+//! Everything that is known when a fault is over: what the client was told, what Postgres holds, what the model was
+//! paid for, what the processes left behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -203,8 +203,8 @@ impl Rig {
         self.baseline = nodes.iter().map(|node| (node.pid(), node.usage())).collect();
     }
 
-    /// Runs one job without any fault: its diff is what every job should come to. Gives the commits that its worker made
-    /// and the answers that it got.
+    /// Runs one job without any fault: its diff is what every job should come to. Gives the commits that its worker
+    /// made and the answers that it got.
     pub(crate) async fn run_without_faults(&mut self) -> (usize, usize) {
         let api = self.api().await;
         let worker = self.start_worker(Start { concurrency: Some(1), ..Start::default() }).await;

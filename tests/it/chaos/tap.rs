@@ -1,5 +1,5 @@
-//! A way from one process to one server that sees what goes by, kills the process at an exact place, and fails as networks
-//! do.
+//! A way from one process to one server that sees what goes by, kills the process at an exact place, and fails as
+//! networks do.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

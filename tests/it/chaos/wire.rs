@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::tap::{Reader, Sight};
 
-/// A piece of SQL that only a heartbeat sends: it comes by the clock, so it cannot be counted. So do looks for webhooks
-/// and for old rows, which mostly change nothing, or only delete.
-const HEARTBEAT: &str = "UPDATE jobs SET lease_until";
+/// How changes begin that come by the clock, so that they cannot be counted: a heartbeat, and the sweep's that forgets the
+/// names of old requests. Looks that mostly find nothing, for webhooks and old rows, change nothing or only delete.
+const BY_THE_CLOCK: [&str; 2] = ["UPDATE jobs SET lease_until", "UPDATE jobs SET idempotency_key = NULL"];
 
 /// Postgres' wire (manual, chapter 55): every message but the first is a letter and a length.
 #[derive(Default)]
@@ -74,7 +74,7 @@ impl PostgresWire {
             }
             _ => {
                 let is_change = sql.starts_with("INSERT") || sql.starts_with("UPDATE");
-                self.has_worked |= is_change && !sql.starts_with(HEARTBEAT);
+                self.has_worked |= is_change && !BY_THE_CLOCK.iter().any(|start| sql.starts_with(start));
                 None
             }
         }

@@ -105,7 +105,8 @@ async fn f03_apis_are_killed_around_the_commit_and_in_the_response() {
             let url = rig.world.repo_url.clone();
             assert_eq!(rig.client.post(&url).await, None, "nobody answers 202 at {point:?}");
             let is_stored = rig.is_last_post_stored().await;
-            assert_eq!(is_stored, point == Point::AfterCommit(1), "{point:?}");
+            let refusals = rig.client.log().refusals;
+            assert_eq!(is_stored, point == Point::AfterCommit(1), "{point:?}, {refusals:?}: {}", api.tail());
             rig.bury(api).await;
         }
         let api = rig.api().await;

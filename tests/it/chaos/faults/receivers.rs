@@ -20,8 +20,8 @@ use crate::chaos::sized;
 const DOWN: Duration = Duration::from_secs(20);
 /// An answer that makes its receiver a slow one.
 const SLOW: Duration = Duration::from_secs(3);
-/// From the end of a job to the word of it at a quick receiver, while others are slow or silent: a look each 500 ms, the
-/// messages before it, and what a busy machine adds.
+/// From the end of a job to the word of it at a quick receiver, while others are slow or silent: a look each 500 ms,
+/// the messages before it, and what a busy machine adds.
 const QUICK: TimeDelta = TimeDelta::seconds(8);
 /// Longest wait for all messages.
 const PATIENCE: Duration = Duration::from_mins(5);

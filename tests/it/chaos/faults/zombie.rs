@@ -24,7 +24,7 @@ const NOTICE: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f06_workers_that_stood_still_write_nothing() {
-    // Some first answers come while their worker stands still, the others after it has woken. Who asks again gets it soon.
+    // Some answers come while their worker stands still, the others after it has woken. Who asks again gets it soon.
     let (early, late, soon) = (planning(EARLY), planning(LATE), planning(SOON));
     let asked: Mutex<HashSet<String>> = Mutex::default();
     let script = move |request: &RequestView| {

@@ -36,8 +36,8 @@ pub(super) fn nothing_is_left_behind(record: &Record) -> Vec<String> {
     wrong
 }
 
-/// I10: every job that was open at the last fault makes progress soon after it, or after the wait that its worker asked
-/// for. One that waits for a free worker has its turn after others: then those make progress all the time until it does.
+/// I10: every job that was open at the last fault makes progress soon after it, or after the wait that its worker
+/// asked for. One that waits for a free worker has its turn after others: then those make progress until it does.
 pub(super) fn work_goes_on_in_time(record: &Record) -> Vec<String> {
     let Some(fault) = record.last_fault else { return vec![] };
     let mut wrong = Vec::new();
