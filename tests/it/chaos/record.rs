@@ -88,6 +88,7 @@ pub(crate) struct CallRow {
     pub(crate) request_sha256: String,
     pub(crate) reserved_nanos: i64,
     pub(crate) cost_nanos: Option<i64>,
+    pub(crate) duration_ms: Option<i64>,
 }
 
 /// A request that the model billed.
@@ -182,11 +183,12 @@ impl Record {
             .fetch_all(&mut *postgres)
             .await
             .expect("rows");
-        self.calls =
-            sqlx::query_as("SELECT job_id, kind, item, request_sha256, reserved_nanos, cost_nanos FROM model_calls")
-                .fetch_all(&mut *postgres)
-                .await
-                .expect("rows");
+        self.calls = sqlx::query_as(
+            "SELECT job_id, kind, item, request_sha256, reserved_nanos, cost_nanos, duration_ms FROM model_calls",
+        )
+        .fetch_all(&mut *postgres)
+        .await
+        .expect("rows");
     }
 
     /// The times from each kill of a worker to the next claim of the jobs that it held.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 
 use crate::chaos::record::{CallRow, EventRow, ModelRequest, Record};
 
@@ -34,14 +35,15 @@ fn is_forgotten(record: &Record, call: &CallRow, stored_at: DateTime<Utc>, asked
     retries.any(|event| stored_at <= event.at && event.at <= asked_at)
 }
 
-/// The settlements of answers in the call's stage. In these tests a stage asks one thing.
+/// The settlement of the call's own answer: a stage may ask more than one thing.
 fn answers<'a>(record: &'a Record, call: &'a CallRow) -> impl Iterator<Item = &'a EventRow> {
     let settled = record.events.get(&call.job_id).into_iter().flatten().filter(|event| event.kind == "call.settled");
     settled.filter(|event| {
         let data = event.data();
         // What failed before it began costs nothing.
-        let is_answer = data["costNanos"].as_i64().is_some_and(|nanos| nanos > 0);
-        is_answer && data["stage"] == *call.kind && data["item"] == *call.item
+        let is_answer = call.cost_nanos.is_some_and(|nanos| nanos > 0) && data["costNanos"] == json!(call.cost_nanos);
+        let is_its_own = data["durationMs"] == json!(call.duration_ms);
+        is_answer && is_its_own && data["stage"] == *call.kind && data["item"] == *call.item
     })
 }
 

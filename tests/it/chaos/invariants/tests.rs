@@ -37,7 +37,7 @@ fn message(seq: i64) -> Message {
 /// One job, whose first worker was killed in its call: it is asked again, answered, stored, and succeeds.
 fn good() -> Record {
     let prompt = "Request 1.".to_owned();
-    let settled = json!({"stage": "plan", "item": "", "costNanos": COST});
+    let settled = json!({"stage": "plan", "item": "", "costNanos": COST, "durationMs": 1_900});
     let events = vec![
         event(1, 0, "job.queued", &json!({})),
         started(2, 1, "first", 0),
@@ -55,6 +55,7 @@ fn good() -> Record {
         request_sha256: "plan".to_owned(),
         reserved_nanos: 100,
         cost_nanos,
+        duration_ms: cost_nanos.map(|_| 1_900),
     };
     let request = |seconds| ModelRequest { sha256: "plan".to_owned(), at: at(seconds), cost_nanos: COST };
     let job = JobRow {
@@ -160,6 +161,14 @@ fn i3_reports_a_stage_written_twice_a_claim_not_told_and_a_change_by_nobody() {
 #[test]
 fn i4_reports_a_call_that_is_paid_after_its_answer_was_stored() {
     assert_eq!(violated(|record| record.requests[1].at = at(25)), ["I4"]);
+    let asked_more = violated(|record| {
+        let nudge = |request: &ModelRequest| ModelRequest { sha256: "nudge".to_owned(), at: at(26), ..request.clone() };
+        let request = nudge(&record.requests[1]);
+        record.requests.push(request);
+        let call = CallRow { request_sha256: "nudge".to_owned(), cost_nanos: None, ..record.calls[0].clone() };
+        record.calls.push(call);
+    });
+    assert_eq!(asked_more, Vec::<&str>::new(), "another question in the same stage");
     let retried = |code: &'static str, seconds: i64| {
         violated(|record| {
             record.requests[1].at = at(27);
