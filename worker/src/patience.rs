@@ -32,8 +32,11 @@ where
 }
 
 /// What the database says, if it does in time. Else what was asked may have been done.
-pub(crate) async fn answered<T>(act: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(ANSWER, act).await.unwrap_or_else(|_| Err(StoreError::silent()))
+pub(crate) fn answered<T>(
+    act: impl Future<Output = Result<T, StoreError>>,
+) -> impl Future<Output = Result<T, StoreError>> {
+    let answer = timeout(ANSWER, Box::pin(act));
+    async { answer.await.unwrap_or_else(|_| Err(StoreError::silent())) }
 }
 
 #[cfg(test)]
