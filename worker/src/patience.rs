@@ -38,24 +38,3 @@ pub(crate) fn answered<T>(
     let answer = timeout(ANSWER, Box::pin(act));
     async { answer.await.unwrap_or_else(|_| Err(StoreError::silent())) }
 }
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-    use std::future::pending;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_database_that_never_answers_is_asked_again() {
-        let asked = Cell::new(0);
-        let act = || {
-            asked.set(asked.get() + 1);
-            let is_silent = asked.get() < 3;
-            async move { if is_silent { pending().await } else { Ok(()) } }
-        };
-        patiently(act).await.expect("the third one is answered");
-        assert_eq!(asked.get(), 3);
-        assert!(matches!(answered(pending::<Result<(), _>>()).await, Err(StoreError::Unavailable(_))));
-    }
-}
