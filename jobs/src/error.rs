@@ -49,6 +49,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The database has not answered in the time that its caller gives it. What was asked may have been done.
+    pub fn silent() -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
     /// The variant's name, as traces show it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -98,10 +98,10 @@ impl Run {
                     .await?;
                 Ok(Ok(response))
             }
-            // The service had begun to work, so it bills something we do not know: the reservation stands.
-            Err(LlmFailure { error, usage, .. }) if usage.tokens.total_input() > 0 => {
+            // The service had begun to work, or may have: it bills something we do not know, and the reservation stands.
+            Err(LlmFailure { error, usage, .. }) if usage.tokens.total_input() > 0 || error.may_have_cost() => {
                 record_failure(&span, &error);
-                warn!(turn, duration_ms, "A stream broke off; its reservation counts as spent");
+                warn!(turn, duration_ms, "A call broke off; its reservation counts as spent");
                 Ok(Err(error))
             }
             Err(LlmFailure { error, usage, .. }) => {

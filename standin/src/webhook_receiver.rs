@@ -86,7 +86,18 @@ impl WebhookReceiver {
     /// # Errors
     /// When no port is to be had.
     pub async fn start(script: impl Fn(&Received) -> Reaction + Send + Sync + 'static) -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    /// The same at an address where one was, or will be, asked for.
+    ///
+    /// # Errors
+    /// When it is taken.
+    pub async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Received) -> Reaction + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             script: Box::new(script),

@@ -10,6 +10,7 @@ mod faults;
 mod invariants;
 mod node;
 mod postgres;
+mod receivers;
 mod record;
 mod report;
 mod rig;

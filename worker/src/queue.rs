@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::attempt::Attempts;
 use crate::config::WorkerConfig;
+use crate::patience::answered;
 
 /// Between two claims while the database is away.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -41,7 +42,8 @@ impl Queue {
         // Only the waiting is cut short, never a claim: a claim that is dropped half-way may have been made.
         while !self.shutdown.is_cancelled() {
             self.config.vitals.claim_begins();
-            let claim = self.jobs.claim(&self.config.id).await;
+            // One that was made all the same is lost with its lease, and made again by somebody.
+            let claim = answered(self.jobs.claim(&self.config.id)).await;
             self.config.vitals.claim_is_over();
             let pause = match claim {
                 Ok(Some(job)) => return Some(job),

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::patience::patiently;
+use crate::patience::{answered, patiently};
 
 pub use config::WebhookConfig;
 
@@ -66,7 +66,7 @@ impl Courier {
         if places == 0 {
             return 0;
         }
-        let claimed = match self.jobs.claim_deliveries(&self.config.id, pace, places).await {
+        let claimed = match answered(self.jobs.claim_deliveries(&self.config.id, pace, places)).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 warn!(error = &error as &dyn Error, "Cannot claim webhook deliveries; trying again");
@@ -128,7 +128,7 @@ impl Courier {
             return;
         }
         self.swept_at = Some(Instant::now());
-        if let Err(error) = self.jobs.sweep_deliveries().await {
+        if let Err(error) = answered(self.jobs.sweep_deliveries()).await {
             warn!(error = &error as &dyn Error, "Cannot sweep webhook deliveries; trying again");
         }
     }

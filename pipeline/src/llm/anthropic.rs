@@ -242,9 +242,13 @@ fn broken_transport(error: reqwest::Error) -> LlmError {
 
 fn no_response(error: EgressError) -> LlmError {
     match error {
-        EgressError::Timeout(_) => LlmError::Timeout,
+        // What was sent may have been taken, and worked on.
+        EgressError::Timeout(source) if !source.is_connect() => LlmError::Timeout,
+        EgressError::Unreachable(source) if !source.is_connect() => LlmError::Interrupted(Some(source.into())),
         EgressError::Blocked(_) => LlmError::Blocked(error.into()),
-        EgressError::Unreachable(_) | EgressError::Setup(_) => LlmError::Unreachable(error.into()),
+        EgressError::Timeout(_) | EgressError::Unreachable(_) | EgressError::Setup(_) => {
+            LlmError::Unreachable(error.into())
+        }
     }
 }
 

@@ -42,10 +42,10 @@ pub enum LlmError {
     /// 408, 409, 5xx: a fault of the service; ask again.
     #[error("the model service has a fault")]
     Unavailable(#[source] Box<ServiceError>),
-    /// No connection, or it broke before an answer; ask again.
+    /// No connection; ask again.
     #[error("the model service cannot be reached")]
     Unreachable(#[source] Source),
-    /// The answer broke off; ask again, and pay again.
+    /// The connection broke after the request was sent; ask again, and pay again.
     #[error("the model's answer broke off")]
     Interrupted(#[source] Option<Source>),
     /// Nothing came for too long; ask again.
@@ -115,6 +115,11 @@ impl LlmError {
                 | Self::Timeout
                 | Self::Malformed(_)
         ))
+    }
+
+    /// Whether the service may have worked on the request, and bills it, without having said so.
+    pub fn may_have_cost(&self) -> bool {
+        matches!(self, Self::Interrupted(_) | Self::Timeout)
     }
 
     /// How long the service asks us to wait.

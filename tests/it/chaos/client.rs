@@ -18,6 +18,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A request that takes longer has failed.
 const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 
+/// What the webhooks of its jobs ask to be told of.
+pub(crate) const TOLD_OF: [&str; 5] = ["job.started", "stage.succeeded", "job.succeeded", "job.failed", "job.canceled"];
+
 /// Clones are the same client.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -31,6 +34,8 @@ struct Shared {
     /// The APIs that run, for all we know.
     apis: Vec<String>,
     turn: usize,
+    /// Whom the next jobs are to tell.
+    webhook: Option<String>,
     log: ClientLog,
 }
 
@@ -39,6 +44,8 @@ struct Shared {
 pub(crate) struct ClientLog {
     /// The prompts of all posts, whatever became of them. Each is asked once.
     pub(crate) asked: BTreeSet<String>,
+    /// Where the jobs of posts are to send webhooks, by prompt.
+    pub(crate) webhooks: BTreeMap<String, String>,
     /// The jobs of the posts that were answered 202, with their prompts.
     pub(crate) accepted: BTreeMap<Uuid, String>,
     /// The statuses of the posts that were refused.
@@ -61,6 +68,11 @@ impl Client {
     /// Never asks this API again.
     pub(crate) fn remove_api(&self, url: &str) {
         self.lock().apis.retain(|api| api != url);
+    }
+
+    /// Jobs that are posted from now on bring this webhook along.
+    pub(crate) fn tell(&self, webhook: &str) {
+        self.lock().webhook = Some(webhook.to_owned());
     }
 
     pub(crate) fn log(&self) -> ClientLog {
@@ -94,7 +106,11 @@ impl Client {
     pub(crate) async fn post(&self, repo_url: &str) -> Option<Uuid> {
         let api = self.api()?;
         let prompt = self.next_prompt();
-        let request = self.http.post(format!("{api}/analyze/")).json(&json!({"repoUrl": repo_url, "prompt": prompt}));
+        let mut body = json!({"repoUrl": repo_url, "prompt": prompt});
+        if let Some(url) = self.lock().log.webhooks.get(&prompt) {
+            body["webhook"] = json!({"url": url, "events": TOLD_OF});
+        }
+        let request = self.http.post(format!("{api}/analyze/")).json(&body);
         let response = request.send().await.ok()?;
         if response.status() != StatusCode::ACCEPTED {
             self.lock().log.refusals.push(response.status().as_u16());
@@ -124,9 +140,12 @@ impl Client {
     }
 
     fn next_prompt(&self) -> String {
-        let log = &mut self.lock().log;
-        let prompt = prompt(log.asked.len() + 1);
-        log.asked.insert(prompt.clone());
+        let mut shared = self.lock();
+        let prompt = prompt(shared.log.asked.len() + 1);
+        shared.log.asked.insert(prompt.clone());
+        if let Some(url) = shared.webhook.clone() {
+            shared.log.webhooks.insert(prompt.clone(), url);
+        }
         prompt
     }
 
@@ -164,6 +183,14 @@ impl Client {
         };
         let _in_time = timeout(patience, all_end).await;
         open
+    }
+
+    /// What webhooks are signed with.
+    pub(crate) async fn webhook_secret(&self) -> String {
+        let api = self.api().expect("an API");
+        let request = self.http.get(format!("{api}/webhooks/default/secret"));
+        let secret: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        secret["secret"].as_str().expect("a secret").to_owned()
     }
 
     /// One API after the other.

@@ -1,11 +1,13 @@
-//! The faults. To come: F9, a receiver of webhooks that fails (with I6), and F12, a network that delays and drops.
+//! The faults.
 
 mod exact;
 mod machine;
+mod network;
 mod outside;
 mod poison;
 mod postgres;
 mod random;
+mod receivers;
 mod redis;
 mod stop;
 mod zombie;

@@ -1,4 +1,4 @@
-//! One process of the program, with taps on its ways to Postgres and to the model.
+//! One process of the program, with taps on its ways to Postgres, to Redis and to the model.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -25,9 +25,10 @@ pub(crate) struct Node {
     pub(crate) url: Option<String>,
     pub(crate) concurrency: usize,
     pub(crate) log: PathBuf,
-    /// Its way to the model.
+    /// Its ways out.
+    pub(crate) postgres: Tap,
+    pub(crate) redis: Tap,
     pub(crate) model: Tap,
-    pub(crate) _postgres: Tap,
 }
 
 impl Node {

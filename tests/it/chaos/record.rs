@@ -1,5 +1,5 @@
-//! Everything that is known when a fault is over: what the client was told, what Postgres holds, what the model was paid
-//! for, what the processes left behind.
+//! Everything that is known when a fault is over: what the client was told, what Postgres holds, what the model was
+//! paid for, what the processes left behind.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +22,8 @@ pub(crate) struct Record {
     pub(crate) calls: Vec<CallRow>,
     /// The model's own ledger.
     pub(crate) requests: Vec<ModelRequest>,
+    /// What came to the receivers of webhooks, in order.
+    pub(crate) messages: Vec<Message>,
     pub(crate) kills: Vec<Kill>,
     /// When the last fault ended.
     pub(crate) last_fault: Option<DateTime<Utc>>,
@@ -86,6 +88,7 @@ pub(crate) struct CallRow {
     pub(crate) request_sha256: String,
     pub(crate) reserved_nanos: i64,
     pub(crate) cost_nanos: Option<i64>,
+    pub(crate) duration_ms: Option<i64>,
 }
 
 /// A request that the model billed.
@@ -94,6 +97,20 @@ pub(crate) struct ModelRequest {
     pub(crate) sha256: String,
     pub(crate) at: DateTime<Utc>,
     pub(crate) cost_nanos: i64,
+}
+
+/// A webhook at its receiver.
+#[derive(Debug, Clone)]
+pub(crate) struct Message {
+    /// The address it came to.
+    pub(crate) url: String,
+    /// The same however often it is sent.
+    pub(crate) id: String,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) job_id: Uuid,
+    /// The number of the event that it tells of.
+    pub(crate) seq: i64,
+    pub(crate) is_signed: bool,
 }
 
 /// A `kill -9`.
@@ -166,11 +183,12 @@ impl Record {
             .fetch_all(&mut *postgres)
             .await
             .expect("rows");
-        self.calls =
-            sqlx::query_as("SELECT job_id, kind, item, request_sha256, reserved_nanos, cost_nanos FROM model_calls")
-                .fetch_all(&mut *postgres)
-                .await
-                .expect("rows");
+        self.calls = sqlx::query_as(
+            "SELECT job_id, kind, item, request_sha256, reserved_nanos, cost_nanos, duration_ms FROM model_calls",
+        )
+        .fetch_all(&mut *postgres)
+        .await
+        .expect("rows");
     }
 
     /// The times from each kill of a worker to the next claim of the jobs that it held.

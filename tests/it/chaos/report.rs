@@ -24,8 +24,7 @@ impl Outcome {
     /// Writes the line, and fails when an invariant is violated.
     pub(crate) fn judge(&self) {
         let violations = invariants::violations(&self.record);
-        let counts: Vec<usize> = violations.iter().map(|(_, wrong)| wrong.len()).collect();
-        let line = self.line(&counts);
+        let line = self.line(&violations);
         println!("{line}");
         if let Some(folder) = std::env::var_os(FOLDER) {
             fs::write(Path::new(&folder).join(format!("{}.md", self.fault)), format!("{line}\n")).expect("written");
@@ -38,7 +37,7 @@ impl Outcome {
     }
 
     /// Fault, rounds, kills of workers and of APIs, jobs, poisoned, paid again, recovery, violations by invariant.
-    fn line(&self, violations: &[usize]) -> String {
+    fn line(&self, violations: &[(&str, Vec<String>)]) -> String {
         let record = &self.record;
         let of_workers = record.kills.iter().filter(|kill| kill.worker.is_some()).count();
         let poisoned = record.jobs.values().filter(|job| job.failure_code().as_deref() == Some("poisoned")).count();
@@ -55,7 +54,9 @@ impl Outcome {
         cells.extend(numbers.map(|number| number.to_string()));
         cells.push(seconds(percentile(&recoveries, 50)));
         cells.push(seconds(percentile(&recoveries, 99)));
-        cells.extend(violations.iter().map(ToString::to_string));
+        let violated = violations.iter().filter(|(_, wrong)| !wrong.is_empty());
+        let violated: Vec<String> = violated.map(|(name, wrong)| format!("{name}: {}", wrong.len())).collect();
+        cells.push(if violated.is_empty() { "0".to_owned() } else { violated.join(", ") });
         format!("| {} |", cells.join(" | "))
     }
 }

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sqlx::PgConnection;
 use standin::claude::Script;
+use standin::webhook_receiver::WebhookReceiver;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -16,10 +17,11 @@ use uuid::Uuid;
 use super::client::Client;
 use super::node::{self, Node, Usage};
 use super::postgres::PostgresServer;
-use super::record::{Expected, Kill, Leftovers, ModelRequest, Record};
+use super::receivers::{self, RECEIVER_PATH};
+use super::record::{Expected, Kill, Leftovers, Message, ModelRequest, Record};
 use super::report::Outcome;
 use super::tap::{Aim, Point, Tap};
-use super::wire::{ModelWire, PostgresWire};
+use super::wire::{ModelWire, PostgresWire, Unseen};
 use crate::app::World;
 use crate::redis_server::RedisServer;
 
@@ -31,6 +33,8 @@ pub(crate) const RECOVERY: Duration = Duration::from_secs(20);
 const PATIENCE: Duration = Duration::from_mins(8);
 /// Longest wait for what an idle process gives back by itself, such as idle connections.
 const IDLE: Duration = Duration::from_secs(90);
+/// Longest wait for the last webhooks: a lease of a killed worker's message, and a try after it.
+const DELIVERY: Duration = Duration::from_mins(2);
 /// Connections that one process keeps: a pool, and one for the heartbeat.
 const CONNECTIONS: usize = 9;
 
@@ -41,14 +45,13 @@ pub(crate) struct Rig {
     pub(crate) postgres: PostgresServer,
     pub(crate) redis: RedisServer,
     pub(crate) client: Client,
-    /// Where the program is told that the model is, when not where it is.
-    pub(crate) model_address: Option<String>,
     pub(crate) random: StdRng,
     pub(crate) expected: Expected,
     pub(crate) kills: Vec<Kill>,
     last_fault: Option<DateTime<Utc>>,
     /// How far Postgres' clock was ahead of ours while a job was done, where it was.
     clocks: BTreeMap<Uuid, TimeDelta>,
+    receivers: Vec<WebhookReceiver>,
     baseline: Vec<(u32, Usage)>,
     started: usize,
 }
@@ -79,12 +82,12 @@ impl Rig {
             postgres,
             redis,
             client,
-            model_address: None,
             random: StdRng::seed_from_u64(seed.wrapping_add(fault.bytes().map(u64::from).sum())),
             expected: Expected { recovery: RECOVERY, ..Expected::default() },
             kills: vec![],
             last_fault: None,
             clocks: BTreeMap::new(),
+            receivers: vec![],
             baseline: vec![],
             started: 0,
             world,
@@ -132,8 +135,9 @@ impl Rig {
         self.started += 1;
         let aim = Aim::at(start.kill_at);
         let postgres = Tap::open::<PostgresWire>(format!("127.0.0.1:{}", self.postgres.port), aim.clone()).await;
-        let model = self.model_address.clone().unwrap_or_else(|| self.world.claude.address().to_string());
-        let model = Tap::open::<ModelWire>(model, aim.clone()).await;
+        let redis = self.redis.url().trim_start_matches("redis://").to_owned();
+        let redis = Tap::open::<Unseen>(redis, aim.clone()).await;
+        let model = Tap::open::<ModelWire>(self.world.claude.address().to_string(), aim.clone()).await;
         let concurrency = start.concurrency.unwrap_or(4);
         let program = self.world.program();
         let mut command = match start.within {
@@ -149,7 +153,7 @@ impl Rig {
         command
             .arg(name)
             .env("DATABASE_URL", PostgresServer::url_by(postgres.port))
-            .env("REDIS_URL", self.redis.url())
+            .env("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port))
             .env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", model.port))
             .env("TMPDIR", self.temporary_folder())
             .env("TINYGEN_CONCURRENCY", concurrency.to_string())
@@ -157,7 +161,7 @@ impl Rig {
         let log = self.world.folder.path().join(format!("{:03}-{name}.log", self.started));
         let child = node::spawn(command, &log);
         aim.is_process(child.id().expect("it runs"));
-        Node { child, aim, worker: None, url: None, concurrency, log, model, _postgres: postgres }
+        Node { child, aim, worker: None, url: None, concurrency, log, postgres, redis, model }
     }
 
     /// `kill -9`, at once.
@@ -199,8 +203,8 @@ impl Rig {
         self.baseline = nodes.iter().map(|node| (node.pid(), node.usage())).collect();
     }
 
-    /// Runs one job without any fault: its diff is what every job should come to. Gives the commits that its worker made
-    /// and the answers that it got.
+    /// Runs one job without any fault: its diff is what every job should come to. Gives the commits that its worker
+    /// made and the answers that it got.
     pub(crate) async fn run_without_faults(&mut self) -> (usize, usize) {
         let api = self.api().await;
         let worker = self.start_worker(Start { concurrency: Some(1), ..Start::default() }).await;
@@ -255,12 +259,15 @@ impl Rig {
         let open = self.client.wait_for(&accepted, PATIENCE).await;
         let unaccepted = self.unaccepted().await;
         self.client.wait_for(&unaccepted, PATIENCE).await;
+        self.deliveries_end().await;
+        let messages = self.messages().await;
         // What a killed worker left is removed by the next one that starts.
         nodes.push(self.worker().await);
         let leftovers = self.leftovers(&nodes).await;
         let mut record = Record {
             client: self.client.log(),
             requests: self.requests(),
+            messages,
             kills: std::mem::take(&mut self.kills),
             last_fault: self.last_fault,
             leftovers,
@@ -275,6 +282,36 @@ impl Rig {
             self.retire(node).await;
         }
         Outcome { fault: self.fault, what, rounds, record }.judge();
+    }
+
+    /// Keeps the receiver of webhooks to the end. Gives its address, which jobs may name.
+    pub(crate) fn receives(&mut self, receiver: WebhookReceiver) -> String {
+        let url = receiver.url(RECEIVER_PATH);
+        self.receivers.push(receiver);
+        url
+    }
+
+    /// What has come to the receivers so far.
+    pub(crate) async fn messages(&self) -> Vec<Message> {
+        if self.receivers.is_empty() {
+            return vec![];
+        }
+        receivers::messages(&self.receivers, &self.client.webhook_secret().await)
+    }
+
+    /// Waits until no webhook is to be sent any more. What is not by then is missing at its receiver.
+    async fn deliveries_end(&self) {
+        let give_up_at = Instant::now() + DELIVERY;
+        while self.open_deliveries().await > 0 && Instant::now() < give_up_at {
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    pub(crate) async fn open_deliveries(&self) -> i64 {
+        sqlx::query_scalar("SELECT COUNT(*) FROM webhook_deliveries WHERE status = 'pending'")
+            .fetch_one(&mut self.sql().await)
+            .await
+            .expect("a count")
     }
 
     /// Jobs of posts whose answers were lost.

@@ -1,13 +1,16 @@
-//! A way from one process to one server that sees what goes by, and kills the process at an exact place.
+//! A way from one process to one server that sees what goes by, kills the process at an exact place, and fails as
+//! networks do.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::sleep;
 
 /// Where a process is killed. The numbers count from 1 in the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +92,29 @@ impl Aim {
     }
 }
 
+/// What a network does to the connections on a way, to old ones and to new ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Every piece takes so long.
+    Delay(Duration),
+    /// Nothing arrives until the trouble is over; then everything does.
+    Stall,
+    /// Nothing arrives any more, and nobody is told: connections stay dead when the trouble is over.
+    Blackhole,
+    /// Connections are reset.
+    Reset,
+    /// Connections end in the middle of what is being said.
+    Cut,
+    /// The server's side of connections is closed, and the process may go on speaking to it.
+    HalfClose,
+}
+
 /// A port of 127.0.0.1 that leads to a server. It closes when dropped.
 #[derive(Debug)]
 pub(crate) struct Tap {
     pub(crate) port: u16,
     connections: watch::Receiver<usize>,
+    trouble: watch::Sender<Option<Trouble>>,
     task: AbortHandle,
 }
 
@@ -102,26 +123,32 @@ impl Tap {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (count, counted) = watch::channel(0);
+        let (trouble, troubled) = watch::channel(None);
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let (near, _) = accepted.expect("a connection");
-                        connections.spawn(forward::<R>(near, target.clone(), aim.clone()));
+                        connections.spawn(forward::<R>(near, target.clone(), aim.clone(), troubled.clone()));
                     }
                     Some(_) = connections.join_next() => {}
                 }
                 count.send_replace(connections.len());
             }
         });
-        Self { port, connections: counted, task: task.abort_handle() }
+        Self { port, connections: counted, trouble, task: task.abort_handle() }
     }
 
     /// Waits until the process has so many connections open.
     pub(crate) async fn has_connections(&self, number: usize) {
         let mut connections = self.connections.clone();
         connections.wait_for(|count| *count == number).await.expect("the tap lives");
+    }
+
+    /// The network has this trouble from now on, or none.
+    pub(crate) fn trouble(&self, trouble: Option<Trouble>) {
+        self.trouble.send_replace(trouble);
     }
 }
 
@@ -131,18 +158,44 @@ impl Drop for Tap {
     }
 }
 
-/// Carries one connection, until either side ends it or the process is killed.
-async fn forward<R: Reader>(mut near: TcpStream, target: String, aim: Arc<Aim>) {
+/// Carries one connection, until either side ends it, the network does, or the process is killed.
+async fn forward<R: Reader>(
+    mut near: TcpStream,
+    target: String,
+    aim: Arc<Aim>,
+    mut trouble: watch::Receiver<Option<Trouble>>,
+) {
     // A server that is away closes the connection: the process sees what it would see without a tap.
     let Ok(mut far) = TcpStream::connect(target).await else { return };
     let (_, _) = (near.set_nodelay(true), far.set_nodelay(true));
     let mut reader = R::default();
     let (mut asked, mut answered) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     loop {
+        let now = *trouble.borrow_and_update();
+        match now {
+            Some(Trouble::Stall) => {
+                // The tap is gone: so is the connection.
+                let Ok(()) = trouble.changed().await else { return };
+                continue;
+            }
+            Some(Trouble::Blackhole) => return swallow(near).await,
+            Some(Trouble::Reset) => {
+                let (_, _) = (near.set_zero_linger(), far.set_zero_linger());
+                return;
+            }
+            Some(Trouble::HalfClose) => {
+                let _ = near.shutdown().await;
+                return swallow(near).await;
+            }
+            Some(Trouble::Delay(_) | Trouble::Cut) | None => {}
+        }
         tokio::select! {
+            changed = trouble.changed() => {
+                let Ok(()) = changed else { return };
+            }
             read = near.read(&mut asked) => {
                 let Ok(bytes @ 1..) = read else { return };
-                let bytes = &asked[..bytes];
+                let Some(bytes) = carry(&asked[..bytes], now, &mut far).await else { return };
                 if reader.asked(bytes).is_some_and(|sight| aim.hits(sight)) {
                     return aim.kill().await;
                 }
@@ -152,7 +205,7 @@ async fn forward<R: Reader>(mut near: TcpStream, target: String, aim: Arc<Aim>) 
             }
             read = far.read(&mut answered) => {
                 let Ok(bytes @ 1..) = read else { return };
-                let bytes = &answered[..bytes];
+                let Some(bytes) = carry(&answered[..bytes], now, &mut near).await else { return };
                 let sight = reader.answered(bytes);
                 // The process has the answer of the model, but not the one of Postgres, when it is killed.
                 if sight == Some(Sight::AnswerEnded) && near.write_all(bytes).await.is_err() {
@@ -167,4 +220,23 @@ async fn forward<R: Reader>(mut near: TcpStream, target: String, aim: Arc<Aim>) 
             }
         }
     }
+}
+
+/// Takes a piece on its way. Gives it when it may arrive; nothing when the connection is at its end.
+async fn carry<'a>(bytes: &'a [u8], trouble: Option<Trouble>, to: &mut TcpStream) -> Option<&'a [u8]> {
+    match trouble {
+        Some(Trouble::Delay(time)) => sleep(time).await,
+        Some(Trouble::Cut) => {
+            let _ = to.write_all(&bytes[..bytes.len() / 2]).await;
+            return None;
+        }
+        _ => {}
+    }
+    Some(bytes)
+}
+
+/// Takes what the process says, until it gives the connection up.
+async fn swallow(mut near: TcpStream) {
+    let mut lost = vec![0; 64 << 10];
+    while let Ok(1..) = near.read(&mut lost).await {}
 }

@@ -7,6 +7,8 @@ use FailureCode::{
     ContextTooLarge, ModelAuth, ModelInvalidRequest, ModelOverloaded, ModelRateLimited, ModelUnreachable,
 };
 
+use tokio::io::AsyncReadExt;
+
 use super::*;
 
 /// The variant, by name.
@@ -125,7 +127,7 @@ async fn silence_before_an_answer_ends_in_a_timeout() {
     let (result, ()) = tokio::join!(call, clock);
     let failure = result.unwrap_err();
     assert!(matches!(failure.error, LlmError::Timeout), "{failure:?}");
-    assert!(failure.error.is_retryable());
+    assert!(failure.error.is_retryable() && failure.error.may_have_cost());
 }
 
 #[tokio::test]
@@ -155,7 +157,26 @@ async fn a_server_that_is_not_there_is_unreachable() {
     }
     let failure = ask(&client, "hi").await.unwrap_err();
     assert!(matches!(failure.error, LlmError::Unreachable(_)), "{url}: {failure:?}");
-    assert!(failure.error.is_retryable());
+    assert!(failure.error.is_retryable() && !failure.error.may_have_cost());
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_the_request_may_have_cost() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = client_of(&format!("http://{}", listener.local_addr().unwrap()));
+    let takes_and_breaks = async {
+        loop {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            connection.read(&mut [0; 64]).await.unwrap();
+        }
+    };
+    let failure = tokio::select! {
+        answer = ask(&client, "hi") => answer.unwrap_err(),
+        () = takes_and_breaks => unreachable!("it goes on for ever"),
+    };
+    assert!(matches!(failure.error, LlmError::Interrupted(_)), "{failure:?}");
+    assert_eq!(failure.usage.tokens.input_tokens, 0);
+    assert!(failure.error.is_retryable() && failure.error.may_have_cost());
 }
 
 #[tokio::test]

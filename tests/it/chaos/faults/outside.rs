@@ -1,6 +1,6 @@
 //! F7 and F8: the model's service and the Git host fail in every way they can.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,8 +51,8 @@ async fn f07_no_half_answer_of_the_model_counts() {
     let faults = model_faults();
     let rounds = faults.len();
     let asked: Mutex<HashMap<String, usize>> = Mutex::default();
-    let paid_in_vain = Arc::new(Mutex::new(0));
-    let paid = paid_in_vain.clone();
+    let met: Arc<Mutex<HashSet<usize>>> = Arc::default();
+    let meets = met.clone();
     // The first request of job n + 2 (the first job is undisturbed) meets fault n; a storm answers 9 of 10 with 529.
     let script = move |request: &RequestView| {
         let text = request.first_text();
@@ -63,7 +63,8 @@ async fn f07_no_half_answer_of_the_model_counts() {
         *times += 1;
         match number.checked_sub(2) {
             Some(index) if index < faults.len() && *times == 1 && text.contains("This is the analysis pass") => {
-                *paid.lock().expect("nobody panics") += 1;
+                // A second question after an answer of no use meets it too.
+                meets.lock().expect("nobody panics").insert(index);
                 faults[index].clone()
             }
             Some(index) if index >= faults.len() && *times < 4 => {
@@ -78,7 +79,7 @@ async fn f07_no_half_answer_of_the_model_counts() {
     let api = rig.api().await;
     let workers = [rig.start_worker(Start { concurrency: Some(8), ..Start::default() }).await, rig.worker().await];
     let ids = rig.client.submit_all(rounds + sized(5, 40)).await;
-    until("every fault has been met", || *paid_in_vain.lock().expect("nobody panics") == rounds).await;
+    until("every fault has been met", || met.lock().expect("nobody panics").len() == rounds).await;
     rig.fault_now();
     rig.expected.broken_streams = rounds;
     let open = rig.client.wait_for(&ids, Duration::from_mins(12)).await;

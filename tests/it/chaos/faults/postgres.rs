@@ -42,7 +42,10 @@ async fn f05_nothing_is_accepted_without_postgres_and_nothing_is_lost_with_it() 
     }
     for _ in 0..sized(3, 20) {
         rig.postgres
-            .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'")
+            .execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'",
+            )
             .await;
         sleep(Duration::from_millis(500)).await;
         rounds += 1;

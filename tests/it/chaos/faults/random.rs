@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rand::RngExt;
+use standin::webhook_receiver::WebhookReceiver;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,8 @@ async fn kill_at_random(fault: &'static str) {
     for _ in 0..WORKERS {
         nodes.push(rig.worker().await);
     }
+    let receiver = rig.receives(WebhookReceiver::obliging().await.expect("a receiver"));
+    rig.client.tell(&receiver);
     let stop = CancellationToken::new();
     let load = tokio::spawn(load(rig.client.clone(), stop.clone()));
     let kills = sized(10, 140);

@@ -2,29 +2,48 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
 use crate::chaos::record::{CallRow, EventRow, ModelRequest, Record};
 
-/// I4: no request is made again after its answer was stored.
+/// The failure of an attempt whose answers were of no use.
+const UNUSABLE: &str = "model_output_invalid";
+
+/// I4: no request is made again after its answer was stored, unless the stage had to forget what was answered.
 pub(super) fn what_is_stored_is_not_paid_again(record: &Record) -> Vec<String> {
     let mut wrong = BTreeSet::new();
     for call in &record.calls {
-        let Some(stored_at) = answers(record, call).map(|event| event.at).min() else { continue };
-        for request in requests_of(record, call).filter(|request| request.at > stored_at) {
-            wrong
-                .insert(format!("{} {}: stored at {stored_at}, asked again at {}", call.job_id, call.kind, request.at));
+        for stored_at in answers(record, call).map(|event| event.at) {
+            let is_wrong = |asked_at| asked_at > stored_at && !is_forgotten(record, call, stored_at, asked_at);
+            for request in requests_of(record, call).filter(|request| is_wrong(request.at)) {
+                wrong.insert(format!(
+                    "{} {}: stored at {stored_at}, asked again at {}",
+                    call.job_id, call.kind, request.at
+                ));
+            }
         }
     }
     wrong.into_iter().collect()
 }
 
-/// The settlements of answers in the call's stage. In these tests a stage asks one thing.
+/// Whether an attempt failed in between because its answers came to nothing: the same would come to nothing again.
+fn is_forgotten(record: &Record, call: &CallRow, stored_at: DateTime<Utc>, asked_at: DateTime<Utc>) -> bool {
+    let events = record.events.get(&call.job_id).into_iter().flatten();
+    let mut retries =
+        events.filter(|event| event.kind == "job.retrying" && event.data()["failure"]["code"] == UNUSABLE);
+    retries.any(|event| stored_at <= event.at && event.at <= asked_at)
+}
+
+/// The settlement of the call's own answer: a stage may ask more than one thing.
 fn answers<'a>(record: &'a Record, call: &'a CallRow) -> impl Iterator<Item = &'a EventRow> {
     let settled = record.events.get(&call.job_id).into_iter().flatten().filter(|event| event.kind == "call.settled");
     settled.filter(|event| {
         let data = event.data();
         // What failed before it began costs nothing.
-        let is_answer = data["costNanos"].as_i64().is_some_and(|nanos| nanos > 0);
-        is_answer && data["stage"] == *call.kind && data["item"] == *call.item
+        let is_answer = call.cost_nanos.is_some_and(|nanos| nanos > 0) && data["costNanos"] == json!(call.cost_nanos);
+        let is_its_own = data["durationMs"] == json!(call.duration_ms);
+        is_answer && is_its_own && data["stage"] == *call.kind && data["item"] == *call.item
     })
 }
 

@@ -9,9 +9,12 @@ use uuid::Uuid;
 
 use super::violations;
 use crate::chaos::client::ClientLog;
-use crate::chaos::record::{CallRow, EventRow, Expected, JobRow, Kill, Leftovers, ModelRequest, Record, StageRow};
+use crate::chaos::record::{
+    CallRow, EventRow, Expected, JobRow, Kill, Leftovers, Message, ModelRequest, Record, StageRow,
+};
 
 const COST: i64 = 70;
+const RECEIVER: &str = "http://127.0.0.1:1/";
 
 /// Seconds after the start of the record.
 fn at(seconds: i64) -> DateTime<Utc> {
@@ -26,10 +29,15 @@ fn started(seq: i64, seconds: i64, worker: &str, rescues: i64) -> EventRow {
     event(seq, seconds, "job.started", &json!({"worker": worker, "rescues": rescues}))
 }
 
+fn message(seq: i64) -> Message {
+    let (url, id) = (RECEIVER.to_owned(), format!("msg_{seq}"));
+    Message { url, id, at: at(seq), job_id: Uuid::nil(), seq, is_signed: true }
+}
+
 /// One job, whose first worker was killed in its call: it is asked again, answered, stored, and succeeds.
 fn good() -> Record {
     let prompt = "Request 1.".to_owned();
-    let settled = json!({"stage": "plan", "item": "", "costNanos": COST});
+    let settled = json!({"stage": "plan", "item": "", "costNanos": COST, "durationMs": 1_900});
     let events = vec![
         event(1, 0, "job.queued", &json!({})),
         started(2, 1, "first", 0),
@@ -47,6 +55,7 @@ fn good() -> Record {
         request_sha256: "plan".to_owned(),
         reserved_nanos: 100,
         cost_nanos,
+        duration_ms: cost_nanos.map(|_| 1_900),
     };
     let request = |seconds| ModelRequest { sha256: "plan".to_owned(), at: at(seconds), cost_nanos: COST };
     let job = JobRow {
@@ -63,6 +72,7 @@ fn good() -> Record {
     Record {
         client: ClientLog {
             asked: [prompt.clone()].into(),
+            webhooks: BTreeMap::new(),
             accepted: [(Uuid::nil(), prompt)].into(),
             refusals: vec![503],
             versions: [(Uuid::nil(), vec![1, 3, 3, 8])].into(),
@@ -72,6 +82,7 @@ fn good() -> Record {
         stages: vec![StageRow { job_id: Uuid::nil(), kind: "plan".to_owned(), item: String::new(), is_finished: true }],
         calls: vec![call(None), call(Some(COST))],
         requests: vec![request(3), request(22)],
+        messages: vec![],
         kills: vec![Kill { at: at(4), worker: Some("first".to_owned()), concurrency: 1 }],
         last_fault: Some(at(4)),
         leftovers: Leftovers {
@@ -150,11 +161,58 @@ fn i3_reports_a_stage_written_twice_a_claim_not_told_and_a_change_by_nobody() {
 #[test]
 fn i4_reports_a_call_that_is_paid_after_its_answer_was_stored() {
     assert_eq!(violated(|record| record.requests[1].at = at(25)), ["I4"]);
+    let asked_more = violated(|record| {
+        let nudge = |request: &ModelRequest| ModelRequest { sha256: "nudge".to_owned(), at: at(26), ..request.clone() };
+        let request = nudge(&record.requests[1]);
+        record.requests.push(request);
+        let call = CallRow { request_sha256: "nudge".to_owned(), cost_nanos: None, ..record.calls[0].clone() };
+        record.calls.push(call);
+    });
+    assert_eq!(asked_more, Vec::<&str>::new(), "another question in the same stage");
+    let retried = |code: &'static str, seconds: i64| {
+        violated(|record| {
+            record.requests[1].at = at(27);
+            append(record, "job.retrying", &json!({"failure": {"code": code}}));
+            let events = events(record);
+            events[8].at = at(seconds);
+            // The end stays the last.
+            events.swap(7, 8);
+            (events[7].seq, events[8].seq) = (8, 9);
+        })
+    };
+    assert!(!retried("model_output_invalid", 26).contains(&"I4"), "the answer was of no use, and is asked for anew");
+    assert!(retried("model_output_invalid", 28).contains(&"I4"), "it was asked for before that");
+    assert!(retried("model_output_invalid", 20).contains(&"I4"), "that was another answer");
+    assert!(retried("overloaded", 26).contains(&"I4"), "what was answered is there");
 }
 
 #[test]
 fn i5_reports_more_repeats_than_calls_that_were_cut_off() {
     assert_eq!(violated(|record| record.kills[0].worker = None), ["I5"]);
+}
+
+#[test]
+fn i6_reports_a_message_that_is_missing_late_forged_or_for_somebody_else() {
+    let violated = |spoil: fn(&mut Record)| {
+        violated(|record| {
+            let prompt = job(record).prompt();
+            record.client.webhooks.insert(prompt, RECEIVER.to_owned());
+            // The second one comes twice.
+            record.messages = [2, 4, 4, 7, 8].map(message).into();
+            spoil(record);
+        })
+    };
+    assert_eq!(violated(|_| ()), Vec::<&str>::new());
+    let missing = |record: &mut Record| {
+        record.messages.remove(0);
+    };
+    assert_eq!(violated(missing), ["I6"]);
+    assert_eq!(violated(|record| record.messages.swap(3, 4)), ["I6"]);
+    assert_eq!(violated(|record| record.messages.push(message(5))), ["I6"], "nobody asked for it");
+    assert_eq!(violated(|record| record.messages[2].id = "msg_new".to_owned()), ["I6"], "it is sent under another id");
+    assert_eq!(violated(|record| record.messages[1].is_signed = false), ["I6"]);
+    assert_eq!(violated(|record| record.messages[1].url = "http://127.0.0.1:2/".to_owned()), ["I6"]);
+    assert_eq!(violated(|record| record.messages[1].job_id = Uuid::max()), ["I6"]);
 }
 
 #[test]
@@ -209,6 +267,20 @@ fn i10_reports_work_that_goes_on_too_late_or_never() {
         events(record)[2] = event(3, 2, "stage.started", &wait);
     };
     assert_eq!(violated(waits), Vec::<&str>::new(), "the worker asked for the wait");
+
+    // The job is queued from 0 s on and is claimed at 30 s.
+    let in_line = |others: &'static [i64]| {
+        violated(|record| {
+            record.last_fault = Some(at(1));
+            for (seconds, event) in [30, 31, 32, 33, 34, 35, 36].into_iter().zip(&mut events(record)[1..]) {
+                event.at = at(seconds);
+            }
+            let others = others.iter().map(|seconds| event(1, *seconds, "stage.started", &json!({})));
+            record.events.insert(Uuid::max(), others.collect());
+        })
+    };
+    assert!(!in_line(&[0, 15, 29]).contains(&"I10"), "others are at work");
+    assert!(in_line(&[0, 2]).contains(&"I10"), "nobody is");
 }
 
 #[test]
