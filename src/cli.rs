@@ -40,7 +40,7 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     /// Ask the API of this machine, or its worker, whether it is ready: exit code 0 or 1, for health checks.
     Health(HealthArgs),
-    /// Print the description of the HTTP API: OpenAPI 3.1, as JSON.
+    /// Print the description of the HTTP API, as it is served at `/openapi.json`.
     Openapi,
     /// Print every setting with its default and its environment variable.
     Config,
