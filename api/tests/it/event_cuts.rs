@@ -27,7 +27,8 @@ async fn two_servers_on_postgres_and_redis() {
     let Some(redis) = RedisServer::start().await else { return };
     on_postgres(async |database: &Database| {
         let open = async || database.reopen().await.with_redis(&redis.url()).expect("an address");
-        cut_off(open().await, [open().await, open().await]).await;
+        let (worker, apis) = (open().await, [open().await, open().await]);
+        Box::pin(cut_off(worker, apis)).await;
     })
     .await;
 }
@@ -36,7 +37,7 @@ async fn two_servers_on_postgres_and_redis() {
 async fn two_servers_of_one_process_on_sqlite() {
     on_sqlite(async |database: &Database| {
         let jobs = &database.jobs;
-        cut_off(jobs.clone(), [jobs.clone(), jobs.clone()]).await;
+        Box::pin(cut_off(jobs.clone(), [jobs.clone(), jobs.clone()])).await;
     })
     .await;
 }

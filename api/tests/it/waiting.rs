@@ -17,11 +17,14 @@ fn create(server: &Server) -> RequestBuilder {
 }
 
 /// Sends the request, lets `work` happen when its job is there, and gives the answer, which must not have waited in vain.
-async fn meanwhile(request: RequestBuilder, work: impl Future<Output = ()>) -> Answer {
-    let began = Instant::now();
-    let (answer, ()) = tokio::join!(Answer::of(request), work);
-    assert!(began.elapsed() < LONG.1, "{:?}", began.elapsed());
-    answer
+fn meanwhile<'a>(request: RequestBuilder, work: impl Future<Output = ()> + 'a) -> impl Future<Output = Answer> + 'a {
+    // Boxed, as clients and servers make large futures.
+    Box::pin(async move {
+        let began = Instant::now();
+        let (answer, ()) = tokio::join!(Answer::of(request), work);
+        assert!(began.elapsed() < LONG.1, "{:?}", began.elapsed());
+        answer
+    })
 }
 
 /// Claims the job that the server gets meanwhile.

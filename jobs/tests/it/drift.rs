@@ -34,14 +34,14 @@ const DELAYS: [(Time, Duration); 3] =
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_model_and_sqlite_agree() {
     for seed in seeds(SEQUENCES) {
-        on_sqlite(async |database| Pair::new(database, None).play(seed).await.unwrap()).await;
+        on_sqlite(async |database| Box::pin(Pair::new(database, None).play(seed)).await.unwrap()).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_model_and_postgres_agree() {
     for seed in seeds(SEQUENCES) {
-        on_postgres(async |database| Pair::new(database, None).play(seed).await.unwrap()).await;
+        on_postgres(async |database| Box::pin(Pair::new(database, None).play(seed)).await.unwrap()).await;
     }
 }
 
@@ -61,7 +61,10 @@ async fn a_model_with_a_mistake_is_told_from_the_store() {
     for mistake in mistakes {
         let mut is_told = false;
         for seed in seeds(SEQUENCES_FOR_A_MISTAKE) {
-            on_sqlite(async |database| is_told |= Pair::new(database, Some(mistake)).play(seed).await.is_err()).await;
+            on_sqlite(async |database| {
+                is_told |= Box::pin(Pair::new(database, Some(mistake)).play(seed)).await.is_err();
+            })
+            .await;
             if is_told {
                 break;
             }

@@ -167,7 +167,7 @@ async fn a_connection_that_breaks_after_the_request_may_have_cost() {
     let takes_and_breaks = async {
         loop {
             let (mut connection, _) = listener.accept().await.unwrap();
-            connection.read(&mut [0; 64]).await.unwrap();
+            connection.read_exact(&mut [0; 64]).await.unwrap();
         }
     };
     let failure = tokio::select! {
