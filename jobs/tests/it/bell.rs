@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use jobs::{Jobs, StoreError, WorkerId};
-use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 
+use crate::pair::Pair;
 use crate::redis_server::RedisServer;
 use crate::sample::spec;
 
@@ -20,23 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const MOST_RINGS: usize = 1024;
 const LIST: &str = "tinygen:bell";
 
-/// Two processes on one database, that ring and hear through one Redis.
-struct Pair {
-    _folder: TempDir,
-    api: Jobs,
-    worker: Jobs,
-}
-
 impl Pair {
-    async fn new(redis: &RedisServer) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("jobs.db").display());
-        let open = async || Jobs::open(&url).await.unwrap().with_redis(&redis.url()).unwrap();
-        let (api, worker) = (open().await, open().await);
-        api.migrate().await.unwrap();
-        Self { _folder: folder, api, worker }
-    }
-
     /// Rings, and finds that the worker hears it.
     async fn must_ring(&self, redis: &RedisServer) {
         self.api.submit(spec()).await.unwrap();

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use crate::database::{Database, on_every_database};
+use crate::pair::Pair;
 use crate::redis_server::RedisServer;
 use crate::sample::{claimed, failure, reservation, result, settlement, spec, stage, worker};
 
@@ -135,23 +136,7 @@ async fn the_last_event_holds_the_job_as_it_ended(database: &Database) {
     assert_eq!(events[4].data["costNanos"], 4);
 }
 
-/// Two processes on one database and one Redis.
-struct Pair {
-    _folder: tempfile::TempDir,
-    api: Jobs,
-    worker: Jobs,
-}
-
 impl Pair {
-    async fn new(redis: &RedisServer) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite:{}", folder.path().join("jobs.db").display());
-        let open = async || Jobs::open(&url).await.unwrap().with_redis(&redis.url()).unwrap();
-        let (api, worker) = (open().await, open().await);
-        api.migrate().await.unwrap();
-        Self { _folder: folder, api, worker }
-    }
-
     /// Speaks until it is heard: what goes through Redis only says that Redis carries it.
     async fn must_hear(&self, watch: &mut Watch, id: JobId) {
         let news = LiveNews::Text { offset: 3, text: "größe\n".to_owned() };

@@ -7,5 +7,6 @@ mod conformance;
 mod database;
 mod drift;
 mod migrations;
+mod pair;
 mod redis_server;
 mod sample;
