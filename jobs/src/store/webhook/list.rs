@@ -12,6 +12,17 @@ use super::ENDPOINT;
 use crate::error::StoreError;
 use crate::webhook::{Delivery, DeliveryAttempt, DeliveryFilter, DeliveryId, DeliveryStatus, Exchange, WebhookId};
 
+/// Deliveries, `d`, with their receivers, `w`: the beginning of a statement that reads [`DeliveryRow`]s.
+macro_rules! deliveries {
+    () => {
+        "SELECT d.id, d.webhook_id, w.kind AS webhook_kind, d.job_id, d.message_id, d.kind, d.status, d.attempts,
+                d.due_at, d.created_at, d.finished_at
+         FROM webhook_deliveries AS d
+         JOIN webhooks AS w ON w.id = d.webhook_id
+         "
+    };
+}
+
 /// A row of `webhook_deliveries`, with the kind of its receiver.
 #[derive(FromRow)]
 struct DeliveryRow {
@@ -82,15 +93,12 @@ impl Store {
         filter: &DeliveryFilter,
     ) -> Result<Vec<Delivery>, StoreError> {
         let rows: Vec<DeliveryRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT d.id, d.webhook_id, w.kind AS webhook_kind, d.job_id, d.message_id, d.kind, d.status, d.attempts,
-                        d.due_at, d.created_at, d.finished_at
-                 FROM webhook_deliveries AS d
-                 JOIN webhooks AS w ON w.id = d.webhook_id
-                 WHERE d.webhook_id = $1 AND ($2 IS NULL OR d.status = $2) AND ($3 IS NULL OR d.id < $3)
+            sqlx::query_as(concat!(
+                deliveries!(),
+                "WHERE d.webhook_id = $1 AND ($2 IS NULL OR d.status = $2) AND ($3 IS NULL OR d.id < $3)
                  ORDER BY d.id DESC
                  LIMIT $4",
-            )
+            ))
             .bind(id.0)
             .bind(filter.status.map(DeliveryStatus::as_str))
             .bind(filter.before.map(|id| id.0))
@@ -104,16 +112,13 @@ impl Store {
     /// The deliveries of a job, newest first.
     pub(crate) async fn job_deliveries(&self, id: JobId, filter: &DeliveryFilter) -> Result<Vec<Delivery>, StoreError> {
         let rows: Vec<DeliveryRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT d.id, d.webhook_id, w.kind AS webhook_kind, d.job_id, d.message_id, d.kind, d.status, d.attempts,
-                        d.due_at, d.created_at, d.finished_at
-                 FROM webhook_deliveries AS d
-                 JOIN webhooks AS w ON w.id = d.webhook_id
-                 WHERE d.job_id = $1 AND ($2 IS NULL OR d.status = $2) AND ($3 IS NULL OR d.id < $3)
+            sqlx::query_as(concat!(
+                deliveries!(),
+                "WHERE d.job_id = $1 AND ($2 IS NULL OR d.status = $2) AND ($3 IS NULL OR d.id < $3)
                    AND w.deleted_at IS NULL
                  ORDER BY d.id DESC
                  LIMIT $4",
-            )
+            ))
             .bind(id.as_uuid())
             .bind(filter.status.map(DeliveryStatus::as_str))
             .bind(filter.before.map(|id| id.0))
@@ -131,13 +136,10 @@ impl Store {
         id: DeliveryId,
     ) -> Result<Option<(Delivery, String)>, StoreError> {
         let row: Option<DeliveryRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT d.id, d.webhook_id, w.kind AS webhook_kind, d.job_id, d.message_id, d.kind, d.status, d.attempts,
-                        d.due_at, d.created_at, d.finished_at
-                 FROM webhook_deliveries AS d
-                 JOIN webhooks AS w ON w.id = d.webhook_id
-                 WHERE d.id = $1 AND ($2 IS NULL OR w.owner = $2) AND w.deleted_at IS NULL",
-            )
+            sqlx::query_as(concat!(
+                deliveries!(),
+                "WHERE d.id = $1 AND ($2 IS NULL OR w.owner = $2) AND w.deleted_at IS NULL",
+            ))
             .bind(id.0)
             .bind(owner)
             .fetch_optional(pool)
