@@ -94,14 +94,17 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
 
 /// The JSON pointer (RFC 6901) of a place in a body.
 pub(crate) fn pointer(path: &Path) -> String {
-    let token = |segment: &Segment| match segment {
+    let step = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
-        Segment::Map { key } | Segment::Enum { variant: key } => {
-            format!("/{}", key.replace('~', "~0").replace('/', "~1"))
-        }
+        Segment::Map { key } | Segment::Enum { variant: key } => token(key),
         Segment::Unknown => String::new(),
     };
-    path.iter().map(token).collect()
+    path.iter().map(step).collect()
+}
+
+/// The step of a JSON pointer into the field of this name.
+pub(crate) fn token(name: &str) -> String {
+    format!("/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

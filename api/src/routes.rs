@@ -17,6 +17,7 @@ mod webhooks;
 use std::any::Any;
 
 use axum::Router;
+use axum::http::{HeaderName, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -33,7 +34,7 @@ use crate::error::ApiError;
 use crate::guard::guard;
 use crate::observe::observe;
 use crate::openapi;
-use crate::wire::{JobBody, ResultBody};
+use crate::wire::{JobBody, ResultBody, poll_after_seconds};
 
 /// The path of [`create_job`](create_job::create_job) without its last slash: `curl -d` does not follow a redirect.
 const ANALYZE: &str = "/analyze";
@@ -124,6 +125,11 @@ async fn read_body(state: &ApiState, job: &Job) -> Result<JobBody, ApiError> {
         None => None,
     };
     Ok(JobBody::new(job, &stages, result))
+}
+
+/// The header that says when to look at the job again.
+fn retry_after(job: &Job) -> (HeaderName, String) {
+    (header::RETRY_AFTER, poll_after_seconds(job).to_string())
 }
 
 /// Reads what [`StageKey`] displays: `plan`, or `edit:src/main.rs`.

@@ -37,6 +37,15 @@ impl Cost {
         self.0 as f64 / NANOS_PER_DOLLAR as f64
     }
 
+    /// The amount that a JSON number of dollars means, to the last digit it was written with: the shortest decimal that
+    /// reads as this float.
+    ///
+    /// # Errors
+    /// [`ParseCostError`] for what is no amount.
+    pub fn try_from_usd(usd: f64) -> Result<Self, ParseCostError> {
+        usd.to_string().parse()
+    }
+
     /// `count` times this amount.
     #[must_use]
     pub fn times(self, count: u64) -> Self {

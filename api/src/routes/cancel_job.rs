@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{AppendHeaders, IntoResponse};
 use domain::JobId;
 use jobs::Cancellation;
 
-use super::{find_job, read_body};
+use super::{find_job, read_body, retry_after};
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::path_of::PathOf;
-use crate::wire::{JobBody, poll_after_seconds};
+use crate::wire::JobBody;
 
 /// Answers 200 with the job when it is over, and 202 while its worker still has to stop. Asking again is no error.
 #[utoipa::path(
@@ -47,6 +47,6 @@ pub(crate) async fn cancel_job(
     let job = find_job(&state, &caller, id).await?;
     // The worker may have stopped meanwhile: what is answered is what the body says.
     let status = if job.status.is_terminal() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
+    let retry_after = (!job.status.is_terminal()).then(|| retry_after(&job));
     Ok((status, AppendHeaders(retry_after), Json(read_body(&state, &job).await?)))
 }

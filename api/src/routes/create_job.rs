@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use domain::{
     Cost, DEFAULT_TIMEOUT_SECONDS, Effort, GitRef, JobSpec, MAX_ATTEMPTS, MAX_METADATA_BYTES, MAX_METADATA_PAIRS,
-    MAX_PATH_PATTERNS, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, ParseCostError, PathPattern, Priority, RepoUrl, Strategy,
+    MAX_PATH_PATTERNS, MAX_PROMPT_BYTES, MAX_TIMEOUT_SECONDS, PathPattern, Priority, RepoUrl, Strategy,
 };
 use egress::Egress;
 use jobs::{Job, JobWebhook, NewJob, Submission};
@@ -20,17 +20,17 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::get_diff::{DIFF_TYPE, diff_of};
-use super::read_body;
 use super::webhooks::{WebhookField, read_job_webhook};
+use super::{read_body, retry_after};
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::field::{Field, Mistakes};
 use crate::idempotency::{self, IDEMPOTENT_REPLAYED};
-use crate::json_body::JsonBody;
+use crate::json_body::{JsonBody, token};
 use crate::openapi::{Metadata, PathPatternText, RepoUrlText, StrategyName};
 use crate::wait::{Wait, wait_for_end};
-use crate::wire::{AUTO, FieldError, FieldErrorKind, JobBody, JobReceipt, poll_after_seconds};
+use crate::wire::{AUTO, FieldError, FieldErrorKind, JobBody, JobReceipt};
 
 /// Longest model id, in bytes.
 const MAX_MODEL_BYTES: usize = 128;
@@ -184,7 +184,7 @@ pub(crate) async fn create_job(
         tracing::info!(job.id = %id, "Accepted job {id}");
     }
     let mut response = match Wait::preferred(&headers) {
-        None => (StatusCode::ACCEPTED, retry_after(&job), Json(JobReceipt::new(&job))).into_response(),
+        None => (StatusCode::ACCEPTED, [retry_after(&job)], Json(JobReceipt::new(&job))).into_response(),
         Some(wait) => answer_at_end(&state, job, &caller, wait, &headers).await,
     };
     let location = HeaderValue::from_str(&format!("/jobs/{id}")).expect("an id is ASCII");
@@ -207,7 +207,7 @@ async fn answer_at_end(
         let job = wait_for_end(state, job, caller.owner(), wait.deadline()).await?;
         if !job.status.is_terminal() {
             let body = Json(read_body(state, &job).await?);
-            return Ok((StatusCode::ACCEPTED, retry_after(&job), body).into_response());
+            return Ok((StatusCode::ACCEPTED, [retry_after(&job)], body).into_response());
         }
         if accepts_diff(headers) {
             return diff_of(state, &job, &HeaderMap::new()).await;
@@ -217,10 +217,6 @@ async fn answer_at_end(
     let mut response = answer.await.unwrap_or_else(ApiError::into_response);
     response.headers_mut().extend([wait.applied()]);
     response
-}
-
-fn retry_after(job: &Job) -> [(header::HeaderName, String); 1] {
-    [(header::RETRY_AFTER, poll_after_seconds(job).to_string())]
 }
 
 /// Whether the client asks for the diff in so many words: `*/*` is what clients send that don't care.
@@ -254,7 +250,7 @@ impl CreateJob {
         let webhook = mistakes.note(self.webhook.optional("/webhook")).flatten();
         let webhook = webhook.and_then(|field| mistakes.all(read_job_webhook(field, egress)));
         for name in self.unknown.keys() {
-            mistakes.note::<()>(Err(FieldError::new(pointer_to("", name), "is not a field of this request")));
+            mistakes.note::<()>(Err(FieldError::new(token(name), "is not a field of this request")));
         }
         let (Some(repo_url), Some(prompt), true) = (repo_url, prompt, mistakes.is_empty()) else {
             return Err(mistakes.into());
@@ -335,7 +331,7 @@ fn read_metadata(mistakes: &mut Mistakes, field: Field<BTreeMap<String, Field<St
         |map: BTreeMap<_, _>| if map.len() <= max { Ok(map) } else { Err(format!("has more than {max} pairs")) };
     let pairs = mistakes.optional("/metadata", field, is_small).unwrap_or_default();
     let read = |(name, value): (String, Field<String>)| {
-        let at = pointer_to("/metadata", &name);
+        let at = format!("/metadata{}", token(&name));
         let value = mistakes.note(value.required(&at))?;
         mistakes.note(check_metadata(&name, &value).map_err(|rule| FieldError::new(at, rule)))?;
         Some((name, value))
@@ -357,14 +353,8 @@ fn check_metadata(name: &str, value: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// The JSON pointer (RFC 6901) of a field in what is at `parent`.
-fn pointer_to(parent: &str, name: &str) -> String {
-    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
-}
-
-/// Takes the number as it was written: the shortest decimal that reads as this float has the digits of the request.
 fn read_cost(usd: f64) -> Result<Cost, String> {
-    let cost: Cost = usd.to_string().parse().map_err(|error: ParseCostError| error.to_string())?;
+    let cost = Cost::try_from_usd(usd).map_err(|error| error.to_string())?;
     if cost == Cost::ZERO { Err("must be more than 0: every job costs something".to_owned()) } else { Ok(cost) }
 }
 

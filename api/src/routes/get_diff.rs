@@ -7,14 +7,14 @@ use axum::response::{IntoResponse, Response};
 use domain::JobId;
 use jobs::Job;
 
-use super::find_job;
+use super::{find_job, retry_after};
 use crate::ApiState;
 use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::etag::is_known;
 use crate::path_of::PathOf;
 use crate::wait::{Wait, wait_for_end};
-use crate::wire::{JobReceipt, poll_after_seconds};
+use crate::wire::JobReceipt;
 
 /// The media type of a diff.
 pub(crate) const DIFF_TYPE: &str = "text/x-diff";
@@ -80,8 +80,7 @@ pub(crate) async fn get_diff(
     let mut response = if job.status.is_terminal() {
         diff_of(&state, &job, &request_headers).await?
     } else {
-        let retry_after = [(header::RETRY_AFTER, poll_after_seconds(&job).to_string())];
-        (StatusCode::ACCEPTED, retry_after, Json(JobReceipt::new(&job))).into_response()
+        (StatusCode::ACCEPTED, [retry_after(&job)], Json(JobReceipt::new(&job))).into_response()
     };
     response.headers_mut().extend(wait.map(Wait::applied));
     Ok(response)

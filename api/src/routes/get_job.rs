@@ -8,14 +8,14 @@ use domain::JobId;
 use jobs::Job;
 use tokio::time::Instant;
 
-use super::{find_job, read_body};
+use super::{find_job, read_body, retry_after};
 use crate::ApiState;
 use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::etag::is_known;
 use crate::path_of::PathOf;
 use crate::wait::{Wait, wait_for_change, wait_for_end};
-use crate::wire::{JobBody, poll_after_seconds};
+use crate::wire::JobBody;
 
 /// Answers with the whole job, or with 304 when the client has this version of it; `Retry-After` says when to look
 /// again, until the job has ended.
@@ -73,7 +73,7 @@ pub(crate) async fn get_job(
         };
     }
     let etag = etag(&job);
-    let retry_after = (!job.status.is_terminal()).then(|| (header::RETRY_AFTER, poll_after_seconds(&job).to_string()));
+    let retry_after = (!job.status.is_terminal()).then(|| retry_after(&job));
     let headers = (AppendHeaders(wait.map(Wait::applied)), AppendHeaders(retry_after), [(header::ETAG, etag.clone())]);
     if is_known(&request_headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());

@@ -2,20 +2,20 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use domain::{JobId, StageKey};
 use jobs::{Retrial, Retry};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{find_job, read_body, read_stage_key};
+use super::{find_job, read_body, read_stage_key, retry_after};
 use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::json_body::OptionalJsonBody;
 use crate::path_of::PathOf;
-use crate::wire::{FieldError, JobBody, poll_after_seconds};
+use crate::wire::{FieldError, JobBody};
 
 /// Where to begin.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -61,8 +61,7 @@ pub(crate) async fn retry_job(
         Retrial::NotFound => return Err(ApiError::NO_SUCH_JOB),
     }
     let job = find_job(&state, &caller, id).await?;
-    let headers = [(header::RETRY_AFTER, poll_after_seconds(&job).to_string())];
-    Ok((StatusCode::ACCEPTED, headers, Json(read_body(&state, &job).await?)))
+    Ok((StatusCode::ACCEPTED, [retry_after(&job)], Json(read_body(&state, &job).await?)))
 }
 
 fn read_from_stage(name: &str) -> Result<StageKey, ApiError> {

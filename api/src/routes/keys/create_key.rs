@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use domain::{Cost, KeyScope, ParseCostError};
+use domain::{Cost, KeyScope};
 use jobs::{KeyDraft, KeyDraftError, LimitOverrides, NewKey};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -123,11 +123,7 @@ impl CreateKey {
 
 impl KeyLimits {
     fn read(self) -> Result<LimitOverrides, FieldError> {
-        let read_usd = |usd: f64| {
-            // The shortest decimal that reads as this float has the digits of the request.
-            let cost: Result<Cost, ParseCostError> = usd.to_string().parse();
-            cost.map_err(|error| FieldError::new("/limits/usdPerDay", error))
-        };
+        let read_usd = |usd| Cost::try_from_usd(usd).map_err(|error| FieldError::new("/limits/usdPerDay", error));
         Ok(LimitOverrides {
             creations_per_minute: self.creations_per_minute,
             requests_per_minute: self.requests_per_minute,

@@ -9,10 +9,11 @@ use jobs::{MAX_WEBHOOKS, NewWebhook};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::fields::{note, read_description, read_events, read_url};
+use super::fields::{read_description, read_events, read_url};
 use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
+use crate::field::Mistakes;
 use crate::json_body::JsonBody;
 use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::wire::{FieldError, NewWebhookBody, WebhookBody};
@@ -72,11 +73,13 @@ pub(super) async fn create_webhook(
 
 impl CreateWebhook {
     fn into_webhook(self, egress: &Egress, owner: Option<&str>) -> Result<NewWebhook, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let url = note(&mut errors, read_url("/url", self.url, egress));
-        let events = note(&mut errors, read_events("/events", self.events));
-        let description = note(&mut errors, read_description(self.description.unwrap_or_default()));
-        let (Some(url), Some(events), Some(description)) = (url, events, description) else { return Err(errors) };
+        let mut mistakes = Mistakes::default();
+        let url = mistakes.note(read_url("/url", self.url, egress));
+        let events = mistakes.note(read_events("/events", self.events));
+        let description = mistakes.note(read_description(self.description.unwrap_or_default()));
+        let (Some(url), Some(events), Some(description)) = (url, events, description) else {
+            return Err(mistakes.into());
+        };
         let owner = owner.map(str::to_owned);
         Ok(NewWebhook { owner, url, description, events, is_enabled: self.enabled.unwrap_or(true) })
     }

@@ -6,6 +6,7 @@ use jobs::{DEFAULT_WEBHOOK_EVENTS, EventKind, JobWebhook, WEBHOOK_EVENTS};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use crate::field::Mistakes;
 use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::wire::{FieldError, FieldErrorKind};
 
@@ -26,16 +27,11 @@ pub(crate) struct WebhookField {
 
 /// Reads a webhook that a job brings along; reports everything that is wrong.
 pub(crate) fn read_job_webhook(field: WebhookField, egress: &Egress) -> Result<JobWebhook, Vec<FieldError>> {
-    let mut errors = Vec::new();
-    let url = note(&mut errors, read_url("/webhook/url", field.url, egress));
-    let events = note(&mut errors, read_events("/webhook/events", field.events));
-    let (Some(url), Some(events)) = (url, events) else { return Err(errors) };
+    let mut mistakes = Mistakes::default();
+    let url = mistakes.note(read_url("/webhook/url", field.url, egress));
+    let events = mistakes.note(read_events("/webhook/events", field.events));
+    let (Some(url), Some(events)) = (url, events) else { return Err(mistakes.into()) };
     Ok(JobWebhook { url, events })
-}
-
-/// Reads a value, or puts what is wrong with it to the rest.
-pub(super) fn note<T>(errors: &mut Vec<FieldError>, read: Result<T, FieldError>) -> Option<T> {
-    read.map_err(|error| errors.push(error)).ok()
 }
 
 pub(super) fn read_url(pointer: &str, text: Option<String>, egress: &Egress) -> Result<WebhookUrl, FieldError> {

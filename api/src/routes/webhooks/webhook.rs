@@ -8,11 +8,12 @@ use jobs::WebhookChange;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::fields::{note, read_description, read_events, read_url};
+use super::fields::{read_description, read_events, read_url};
 use super::{NO_SUCH_WEBHOOK, find_webhook, read_webhook_id};
 use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
+use crate::field::Mistakes;
 use crate::json_body::JsonBody;
 use crate::openapi::{WebhookEventName, WebhookUrlText};
 use crate::path_of::PathOf;
@@ -115,14 +116,14 @@ pub(super) async fn delete_webhook(
 
 impl ChangeWebhook {
     fn into_change(self, egress: &Egress) -> Result<WebhookChange, Vec<FieldError>> {
-        let mut errors = Vec::new();
-        let url = self.url.and_then(|url| note(&mut errors, read_url("/url", Some(url), egress)));
-        let events = self.events.and_then(|events| note(&mut errors, read_events("/events", Some(events))));
-        let description = self.description.and_then(|text| note(&mut errors, read_description(text)));
-        if errors.is_empty() {
+        let mut mistakes = Mistakes::default();
+        let url = self.url.and_then(|url| mistakes.note(read_url("/url", Some(url), egress)));
+        let events = self.events.and_then(|events| mistakes.note(read_events("/events", Some(events))));
+        let description = self.description.and_then(|text| mistakes.note(read_description(text)));
+        if mistakes.is_empty() {
             Ok(WebhookChange { url, description, events, is_enabled: self.enabled })
         } else {
-            Err(errors)
+            Err(mistakes.into())
         }
     }
 }
