@@ -35,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) no_auth: bool,
     #[serde(deserialize_with = "optional_address")]
     pub(crate) worker_listen: Option<SocketAddr>,
+    pub(crate) cors_origins: Vec<String>,
     pub(crate) data_dir: PathBuf,
     pub(crate) model: String,
     pub(crate) concurrency: usize,

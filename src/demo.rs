@@ -60,8 +60,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let listener = TcpListener::bind(config.listen).await?;
     let egress = wiring::egress(&config)?;
     let pipeline = wiring::pipeline(&config, &egress, folder.path())?;
-    let limits = wiring::limits(&config);
-    let service = Service { listener, jobs, egress: egress.clone(), pipeline, limits, concurrency: 1 };
+    let api = wiring::api(&config, &jobs, &egress)?;
+    let service = Service { listener, api, jobs, egress: egress.clone(), pipeline, concurrency: 1 };
     let server = format!("http://{}", service.address()?);
 
     show::introduction(&server);

@@ -12,8 +12,9 @@ mod worker_only;
 use std::net::SocketAddr;
 
 use anyhow::{Context, bail};
+use api::ApiState;
 use egress::Egress;
-use jobs::{Jobs, Limits};
+use jobs::Jobs;
 use pipeline::Pipeline;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -52,8 +53,8 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     };
     let pipeline = wiring::pipeline(config, &egress, &folder)?;
     let listener = listen(config, &jobs).await?;
-    let limits = wiring::limits(config);
-    let service = Service { listener, jobs, egress, pipeline, limits, concurrency: config.concurrency };
+    let api = wiring::api(config, &jobs, &egress)?;
+    let service = Service { listener, api, jobs, egress, pipeline, concurrency: config.concurrency };
     service.run(shutdown_on_signal()?).await
 }
 
@@ -85,10 +86,10 @@ async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener
 /// The parts of the running service.
 pub(crate) struct Service {
     pub(crate) listener: TcpListener,
+    pub(crate) api: ApiState,
     pub(crate) jobs: Jobs,
     pub(crate) egress: Egress,
     pub(crate) pipeline: Pipeline,
-    pub(crate) limits: Limits,
     pub(crate) concurrency: usize,
 }
 
@@ -109,8 +110,7 @@ impl Service {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
         let vitals = config.vitals.clone();
-        let state = api::ApiState::new(self.jobs.clone(), self.egress.clone()).with_limits(self.limits);
-        let state = state.beside_worker(move || vitals.stalled());
+        let state = self.api.beside_worker(move || vitals.stalled());
         let api = api::serve(self.listener, state, shutdown.clone());
         let courier = WebhookConfig::default();
         let webhooks = Box::pin(worker::deliver_webhooks(self.jobs.clone(), self.egress, courier, shutdown.clone()));

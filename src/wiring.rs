@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use api::{ApiState, Origin};
 use egress::{Egress, EgressPolicy};
 use jobs::{Jobs, Limits, Policy, Quota, StoreError};
 use pipeline::llm::{Anthropic, AnthropicConfig, Credentials};
@@ -85,8 +86,18 @@ fn anthropic(config: &Config) -> anyhow::Result<AnthropicConfig> {
     })
 }
 
+/// The API over these jobs.
+///
+/// # Errors
+/// When a setting does not read.
+pub(crate) fn api(config: &Config, jobs: &Jobs, egress: &Egress) -> anyhow::Result<ApiState> {
+    let origins: Result<Vec<Origin>, _> = config.cors_origins.iter().map(|text| text.parse()).collect();
+    let origins = origins.context("TINYGEN_CORS_ORIGINS does not read")?;
+    Ok(ApiState::new(jobs.clone(), egress.clone()).with_limits(limits(config)).with_origins(origins))
+}
+
 /// What a key may do that has no limits of its own.
-pub(crate) fn limits(config: &Config) -> Limits {
+fn limits(config: &Config) -> Limits {
     Limits {
         creations_per_minute: config.max_creations_per_minute,
         requests_per_minute: config.max_requests_per_minute,

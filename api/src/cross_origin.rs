@@ -3,19 +3,24 @@
 //! The API takes JSON under any content type, so a browser would send such a request without asking first, also to a
 //! server that listens on the loopback interface only; every job costs money. The rule is the one of Go's
 //! `net/http.CrossOriginProtection`: what a browser says in `Sec-Fetch-Site` counts, then whether `Origin` is `Host`;
-//! what says neither is no browser.
+//! what says neither is no browser. Pages of the origins that the operator names are let through.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::error::ApiError;
+use crate::origins::AllowedOrigins;
 
-/// Refuses requests that change something and come from a web page of another origin.
-pub(crate) async fn refuse_cross_origin(request: Request, next: Next) -> Response {
+/// Refuses requests that change something and come from a web page of an origin that is neither ours nor allowed.
+pub(crate) async fn refuse_cross_origin(
+    State(allowed): State<AllowedOrigins>,
+    request: Request,
+    next: Next,
+) -> Response {
     let is_safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if is_safe || is_same_origin(request.headers()) {
+    if is_safe || is_same_origin(request.headers()) || allowed.include(request.headers()) {
         next.run(request).await
     } else {
         ApiError::CrossOrigin.into_response()

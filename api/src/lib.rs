@@ -19,6 +19,7 @@ mod json_body;
 mod limits;
 mod observe;
 mod openapi;
+mod origins;
 mod path_of;
 mod routes;
 mod server;
@@ -26,6 +27,7 @@ mod state;
 mod wait;
 pub mod wire;
 
+pub use origins::{Origin, ParseOriginError};
 pub use routes::{description, guarded_paths, health_router, router};
 pub use server::{serve, serve_health};
 pub use state::{ApiState, Pace};

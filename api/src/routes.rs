@@ -23,6 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use domain::{JobId, StageKey};
 use jobs::Job;
+use tower::util::option_layer;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -34,6 +35,7 @@ use crate::error::ApiError;
 use crate::guard::guard;
 use crate::observe::observe;
 use crate::openapi;
+use crate::origins::AllowedOrigins;
 use crate::wire::{JobBody, ResultBody, poll_after_seconds};
 
 /// The path of [`create_job`](create_job::create_job) without its last slash: `curl -d` does not follow a redirect.
@@ -45,7 +47,7 @@ pub fn router(state: ApiState) -> Router {
         .route(ANALYZE, post(create_job::create_job))
         .route_layer(from_fn_with_state(state.clone(), guard));
     let (routes, description) = describe(guarded).split_for_parts();
-    wrap(routes.merge(docs::routes(&description))).with_state(state)
+    wrap(routes.merge(docs::routes(&description)), &state.origins).with_state(state)
 }
 
 /// The description of the API: `OpenAPI` 3.1, as JSON.
@@ -87,7 +89,7 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
 
 /// Only what a health check asks: for a process that works on jobs and serves no API.
 pub fn health_router(state: ApiState) -> Router {
-    wrap(health_routes().into()).with_state(state)
+    wrap(health_routes().into(), &state.origins).with_state(state)
 }
 
 fn health_routes() -> OpenApiRouter<ApiState> {
@@ -95,11 +97,12 @@ fn health_routes() -> OpenApiRouter<ApiState> {
 }
 
 /// Puts around the routes what every request goes through; the last layer is the first to see a request.
-fn wrap<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+fn wrap<S: Clone + Send + Sync + 'static>(routes: Router<S>, origins: &AllowedOrigins) -> Router<S> {
     routes
         .fallback(async || ApiError::NotFound("there is no such address"))
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(from_fn(refuse_cross_origin))
+        .layer(from_fn_with_state(origins.clone(), refuse_cross_origin))
+        .layer(option_layer(origins.layer()))
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(from_fn(observe))
 }
@@ -166,7 +169,7 @@ mod tests {
     async fn a_panic_becomes_a_problem_that_does_not_quote_it() {
         let routes = Router::new().route("/bomb", get(async || -> () { panic!("the key is 123") }));
         let request = Request::get("/bomb").header("x-request-id", "r-1").body(Body::empty()).expect("request");
-        let response = wrap(routes).oneshot(request).await.expect("infallible");
+        let response = wrap(routes, &AllowedOrigins::default()).oneshot(request).await.expect("infallible");
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let body = to_bytes(response.into_body(), 10_000).await.expect("body");

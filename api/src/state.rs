@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::limits::Rates;
+use crate::origins::{AllowedOrigins, Origin};
 
 /// Streams of events that are open at a time: a few kilobytes each, and a connection, of which `server` keeps more.
 pub(crate) const MAX_STREAMS: usize = 4096;
@@ -31,6 +32,8 @@ pub struct ApiState {
     pub(crate) stalled: Stalled,
     /// How patient the server is.
     pub(crate) pace: Pace,
+    /// Whose web pages may use this server.
+    pub(crate) origins: AllowedOrigins,
     /// Room for streams of events.
     pub(crate) streams: Arc<Semaphore>,
     /// The server ends: what would go on for long ends too.
@@ -66,6 +69,7 @@ impl ApiState {
             rates: Arc::default(),
             stalled: None,
             pace: Pace::default(),
+            origins: AllowedOrigins::default(),
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             closing: CancellationToken::new(),
         }
@@ -75,6 +79,12 @@ impl ApiState {
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same API, open to web pages of these origins too.
+    #[must_use]
+    pub fn with_origins(self, origins: impl IntoIterator<Item = Origin>) -> Self {
+        Self { origins: origins.into_iter().collect(), ..self }
     }
 
     /// The same API with another patience.

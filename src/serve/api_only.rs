@@ -18,9 +18,9 @@ pub(crate) async fn serve_api(config: &Config) -> anyhow::Result<()> {
     let Some(jobs) = shutdown.run_until_cancelled(wiring::shared_jobs(config)).await.transpose()? else {
         return Ok(());
     };
+    let state = wiring::api(config, &jobs, &egress)?;
     let listener = listen(config, &jobs).await?;
     info!(address = %listener.local_addr()?, "Listening");
-    let state = api::ApiState::new(jobs.clone(), egress).with_limits(wiring::limits(config));
     tokio::select! {
         () = api::serve(listener, state, shutdown) => Ok(()),
         never = worker::sweep(&jobs, WorkerConfig::default().sweep) => match never {},

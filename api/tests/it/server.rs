@@ -48,6 +48,14 @@ impl Server {
         Self { directory: server.directory, ..Self::over(server.jobs, pace).await }
     }
 
+    /// A server that pages of this origin may use.
+    pub(crate) async fn start_for_pages_of(origin: &str) -> Self {
+        let server = Self::start().await;
+        let origin = origin.parse().expect("an origin");
+        let directory = server.directory;
+        Self { directory, ..Self::serve(server.jobs, |state| state.with_origins([origin])).await }
+    }
+
     /// A server whose store fails: the database is there, its tables are not.
     pub(crate) async fn start_without_tables() -> Self {
         Self::start_on_an_empty_database(Limits::default(), Policy::default()).await
