@@ -28,6 +28,7 @@ mod keys;
 mod limits;
 mod list_jobs;
 mod openapi;
+mod other_owners;
 mod problems;
 #[path = "../../../jobs/tests/it/redis_server.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]
