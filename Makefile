@@ -40,8 +40,8 @@ nightly: setup ## the long runs: 10,000 edit sets against `git apply`, spoiled e
 chaos: setup ## the fault suite in full: processes and services killed, stopped, cut off (docs/RELIABILITY.md)
 	scripts/chaos
 
-bench: setup ## the figures: fetch, sheet, store, latency, drain, idle, load
-	TINYGEN_TEST_POSTGRES_FSYNC=on scripts/services cargo bench --locked --workspace
+bench: setup ## the figures: accept, drain, events, fetch, idle, latency, load, service, sheet, slowloris, store
+	TINYGEN_TEST_POSTGRES_FSYNC=on scripts/services cargo bench --locked --workspace --bench '*'
 
 setup:
 	@scripts/setup

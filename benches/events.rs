@@ -1,89 +1,119 @@
-//! What streams of events cost: the wait for the first events of a job, and the memory of a thousand open streams.
-//!
-//! The model is a stand-in on loopback that never answers, so that the jobs run on.
+//! What streams of events cost: from the 202 to the first events of a job, and the memory of a thousand open streams.
 
-#[path = "../tests/it/app.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod app;
+#[expect(dead_code, reason = "other benches use the rest")]
+mod rig;
 
 use std::time::{Duration, Instant};
 
 use reqwest::Response;
 use serde_json::Value;
-use standin::claude::Reply;
+use standin::claude::{Reply, RequestView};
+use tokio::time::sleep;
 
-use crate::app::{Server, World};
+use crate::rig::app::{Server, World, diligent};
+use crate::rig::database::Database;
+use crate::rig::process::{memory_kib, mib};
+use crate::rig::service::Service;
+use crate::rig::{ms, percentile, print_table};
 
-const JOBS: usize = 4;
-const STREAMS: usize = 1000;
+const JOBS: usize = 200;
+const STREAMS: usize = 1_000;
+/// The memory of a start is given back, and the pools have settled.
+const SETTLING: Duration = Duration::from_secs(3);
 
 #[tokio::main]
 async fn main() {
     rlimit::increase_nofile_limit(4 * STREAMS as u64).expect("a limit");
-    let world = World::new(|_: &standin::claude::RequestView| Reply::hang()).await;
-    let server = world.serve().await;
-    let (mut first, mut started) = (Vec::new(), Vec::new());
-    let mut last = Value::Null;
-    // As many jobs as are worked on at a time: none of them waits for another.
-    for _ in 0..JOBS {
-        let job = server.submit(&world.repo_url).await;
-        let begun = Instant::now();
-        let mut stream = open(&server, &job["id"]).await;
-        read_until(&mut stream, "job.queued").await;
-        first.push(begun.elapsed());
-        read_until(&mut stream, "stage.started").await;
-        started.push(begun.elapsed());
-        last = job["id"].clone();
+    let (mut waits, mut memory) = (Vec::new(), Vec::new());
+    for database in Database::all().await {
+        waits.push(first_events(&database).await);
+        memory.push(open_streams(&database).await);
+        database.remove().await;
     }
-    let before_kib = resident_kib(&server);
+    print_table(
+        &format!("From the 202 to an event on a stream opened then, ms (n={JOBS}, an idle worker)"),
+        &["mode", "first event, p50", "p99", "first stage, p50", "p99"],
+        &waits,
+    );
+    print_table(
+        &format!("{STREAMS} open streams of one running job"),
+        &["process", "resident before, MiB", "with them, MiB", "a stream, KiB", "its end with them, ms"],
+        &memory,
+    );
+}
+
+async fn first_events(database: &Database) -> Vec<String> {
+    let world = World::new(diligent).await;
+    let service = Service::start(&world, database).await;
+    let (mut first, mut stage) = (Vec::new(), Vec::new());
+    for _ in 0..JOBS {
+        let job = service.api.submit(&world.repo_url).await;
+        let begun = Instant::now();
+        let mut stream = Stream::open(&service.api, &job["id"]).await;
+        stream.read_until("job.queued").await;
+        first.push(begun.elapsed());
+        stream.read_until("stage.started").await;
+        stage.push(begun.elapsed());
+        // The worker is idle when the next one comes.
+        stream.read_until("job.succeeded").await;
+    }
+    service.terminate().await;
+    let figures = [first, stage].map(|mut times| {
+        times.sort_unstable();
+        [50, 99].map(|percent| ms(percentile(&times, percent)))
+    });
+    [vec![database.mode.to_owned()], figures.concat()].concat()
+}
+
+/// The model never answers, so the job runs on.
+async fn open_streams(database: &Database) -> Vec<String> {
+    let world = World::new(|_: &RequestView| Reply::hang()).await;
+    let service = Service::start(&world, database).await;
+    let job = service.api.submit(&world.repo_url).await;
+    world.claude.arrived(1).await;
+    sleep(SETTLING).await;
+    let before_kib = memory_kib(service.api.process.pid(), "VmRSS");
     let mut streams = Vec::new();
     for _ in 0..STREAMS {
-        let mut stream = open(&server, &last).await;
-        read_until(&mut stream, "job.queued").await;
+        let mut stream = Stream::open(&service.api, &job["id"]).await;
+        stream.read_until("stage.started").await;
         streams.push(stream);
     }
-    let open_kib = resident_kib(&server);
-    println!("202 to the first event                             {:>8.1} ms  (n={JOBS})", ms(median(first)));
-    println!("202 to the start of the first stage                {:>8.1} ms  (n={JOBS})", ms(median(started)));
-    println!("resident memory                                    {:>8.1} MiB", mib(before_kib));
-    println!("resident memory with {STREAMS} open streams             {:>8.1} MiB", mib(open_kib));
+    sleep(SETTLING).await;
+    let open_kib = memory_kib(service.api.process.pid(), "VmRSS");
     let begun = Instant::now();
-    server.terminate().await;
-    println!("end of the server with {STREAMS} open streams           {:>8.1} ms", ms(begun.elapsed()));
-}
-
-async fn open(server: &Server, id: &Value) -> Response {
-    let url = format!("{}/jobs/{}/events", server.url, id.as_str().expect("an id"));
-    server.client.get(url).header("accept", "text/event-stream").send().await.expect("an answer")
-}
-
-/// Reads until an event of this kind was received.
-async fn read_until(stream: &mut Response, kind: &str) {
-    let line = format!("event: {kind}\n");
-    let mut text = String::new();
-    while !text.contains(&line) {
-        let bytes = stream.chunk().await.expect("readable").expect("more events");
-        text.push_str(&String::from_utf8_lossy(&bytes));
+    let Service { api, worker } = service;
+    api.terminate().await;
+    let end = begun.elapsed();
+    if let Some(worker) = worker {
+        worker.terminate().await;
     }
+    let grown_kib = open_kib.saturating_sub(before_kib);
+    let of_a_stream = format!("{}.{}", grown_kib / 1_000, grown_kib % 1_000 / 100);
+    vec![Service::name_of_api(database), mib(before_kib), mib(open_kib), of_a_stream, ms(end)]
 }
 
-/// The memory that the process holds, as the kernel counts it.
-fn resident_kib(server: &Server) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", server.process.pid())).expect("Linux");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident size");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+/// An open stream of events.
+struct Stream {
+    response: Response,
+    text: String,
 }
 
-fn median(mut values: Vec<Duration>) -> Duration {
-    values.sort();
-    values[values.len() / 2]
-}
+impl Stream {
+    async fn open(server: &Server, id: &Value) -> Self {
+        let url = format!("{}/jobs/{}/events", server.url, id.as_str().expect("an id"));
+        let request = server.client.get(url).header("accept", "text/event-stream");
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        Self { response, text: String::new() }
+    }
 
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for reading")]
-fn mib(kib: u64) -> f64 {
-    kib as f64 / 1024.0
+    /// Reads until an event of this kind was received, which may have come with an earlier one.
+    async fn read_until(&mut self, kind: &str) {
+        let line = format!("event: {kind}\n");
+        while !self.text.contains(&line) {
+            let bytes = self.response.chunk().await.expect("readable").expect("more events");
+            self.text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
 }

@@ -1,8 +1,5 @@
 //! What a process costs that has nothing to do: memory, and processor time over half a minute.
 
-#[path = "../tests/it/app.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod app;
 #[expect(dead_code, reason = "other benches use the rest")]
 mod rig;
 
@@ -10,9 +7,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::app::{World, diligent};
-use crate::rig::process::{cpu, memory_kib, mib};
-use crate::rig::{Database, print_table};
+use crate::rig::app::{World, diligent};
+use crate::rig::database::Database;
+use crate::rig::print_table;
+use crate::rig::process::{cpu, memory_kib, mib, percent_of};
 
 /// The memory of a start is given back, and the pools have settled.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -33,13 +31,13 @@ async fn main() {
         database.remove().await;
     }
     let title = format!("An idle process over {} s", WATCHED.as_secs());
-    print_table(&title, &["process", "resident, MiB", "processor, %"], &rows);
+    print_table(&title, &["process", "resident, MiB", "of a processor, %"], &rows);
 }
 
 async fn watch(name: &str, pid: u32) -> Vec<String> {
     sleep(SETTLING).await;
     let before = cpu(pid);
     sleep(WATCHED).await;
-    let share = cpu(pid).saturating_sub(before).as_secs_f64() / WATCHED.as_secs_f64();
-    vec![name.to_owned(), mib(memory_kib(pid, "VmRSS")), format!("{:.2}", share * 100.0)]
+    let used = cpu(pid).saturating_sub(before);
+    vec![name.to_owned(), mib(memory_kib(pid, "VmRSS")), percent_of(WATCHED, used)]
 }

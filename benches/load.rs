@@ -1,32 +1,37 @@
 //! Many jobs against a model that takes its time: a thousand at once in one worker, and one to eight workers side by side.
+//!
+//! The stand-ins of model and Git host run in this process, and share the processors with the workers: how much of them both
+//! used stands in the table.
 
-#[path = "../tests/it/app.rs"]
-#[expect(dead_code, reason = "the tests use more of it")]
-mod app;
 #[expect(dead_code, reason = "other benches use the rest")]
 mod rig;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::{JobId, JobStatus};
 use standin::claude::{Reply, RequestView};
 use tokio::time::sleep;
 
-use crate::app::{Process, World, diligent};
-use crate::rig::process::{memory_kib, mib};
-use crate::rig::{Database, ms, print_table};
+use crate::rig::app::{Process, World, diligent};
+use crate::rig::database::Database;
+use crate::rig::process::{cpu, memory_kib, mib, own_cpu, percent_of};
+use crate::rig::{ms, print_table, spec_for};
 
 const AT_ONCE: usize = 1_000;
 /// So long that all of them are at it before the first one is answered.
-const LONG_THOUGHT: Duration = Duration::from_mins(1);
+const LONG_THOUGHT: Duration = Duration::from_mins(2);
 const WORKERS: [usize; 4] = [1, 2, 4, 8];
 const SLOTS: usize = 4;
 const JOBS_PER_SLOT: usize = 4;
 /// Three of them make a job: the processor has little to do meanwhile, even for eight workers.
 const SHORT_THOUGHT: Duration = Duration::from_secs(2);
+const CALLS: u32 = 3;
 
 #[tokio::main]
 async fn main() {
+    rlimit::increase_nofile_limit(8 * AT_ONCE as u64).expect("a limit");
     if let Some(database) = Database::scale_out().await {
         all_at_once(&database).await;
         database.remove().await;
@@ -37,15 +42,30 @@ async fn main() {
         rows.push(side_by_side(&database, workers).await);
         database.remove().await;
     }
-    let title =
-        format!("Workers side by side, {SLOTS} slots each, a model that takes {SHORT_THOUGHT:?} for each of 3 calls");
-    print_table(&title, &["workers", "jobs", "seconds", "jobs/min", "of the ideal, %"], &rows);
+    let title = format!(
+        "Workers side by side, {SLOTS} slots each, a model that takes {SHORT_THOUGHT:?} for each of {CALLS} calls; the \
+         ideal is that nothing else takes time"
+    );
+    let header = [
+        "workers",
+        "jobs",
+        "seconds",
+        "jobs/min",
+        "ideal",
+        "of the ideal, %",
+        "workers, % of a processor",
+        "stand-ins, %",
+    ];
+    print_table(&title, &header, &rows);
 }
 
 /// One worker with a slot for every job: the first answer comes when all have asked.
 async fn all_at_once(database: &Database) {
-    let world = World::new(|request: &RequestView| {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let world = World::new(move |request: &RequestView| {
         let is_first = request.first_text().contains("This is the analysis pass");
+        count.fetch_add(usize::from(is_first), Ordering::Relaxed);
         diligent(request).after(if is_first { LONG_THOUGHT } else { Duration::ZERO })
     })
     .await;
@@ -53,16 +73,15 @@ async fn all_at_once(database: &Database) {
     let worker = start_worker(&world, database, AT_ONCE).await;
     let idle_kib = memory_kib(worker.pid(), "VmRSS");
     let begun = Instant::now();
-    let mut most = 0;
-    while most < AT_ONCE && begun.elapsed() < LONG_THOUGHT {
-        most = most.max(world.generations());
+    while asked.load(Ordering::Relaxed) < AT_ONCE && begun.elapsed() < LONG_THOUGHT {
         sleep(Duration::from_millis(100)).await;
     }
     let (asked_after, busy_kib) = (begun.elapsed(), memory_kib(worker.pid(), "VmRSS"));
+    let at_once = asked.load(Ordering::Relaxed);
     all_succeed(database, &ids).await;
     let row = vec![
         AT_ONCE.to_string(),
-        most.min(AT_ONCE).to_string(),
+        at_once.to_string(),
         ms(asked_after),
         format!("{:.1}", begun.elapsed().as_secs_f64()),
         mib(idle_kib),
@@ -90,31 +109,38 @@ async fn side_by_side(database: &Database, workers: usize) -> Vec<String> {
     for _ in 0..workers {
         processes.push(start_worker(&world, database, SLOTS).await);
     }
+    let of_workers = || processes.iter().map(|process| cpu(process.pid())).sum::<Duration>();
+    let (workers_before, own_before) = (of_workers(), own_cpu());
     let ids = submit(database, &world, count).await;
-    let seconds = all_succeed(database, &ids).await.as_secs_f64();
+    let time = all_succeed(database, &ids).await;
+    let used = [of_workers().saturating_sub(workers_before), own_cpu().saturating_sub(own_before)]
+        .map(|cpu| percent_of(time, cpu));
     for process in processes {
         process.terminate().await;
     }
-    let ideal = SHORT_THOUGHT.as_secs_f64() * 3.0 * f64::from(u32::try_from(JOBS_PER_SLOT).expect("few"));
-    let jobs_per_minute = f64::from(u32::try_from(count).expect("few")) / seconds * 60.0;
-    vec![
+    let per_minute =
+        |jobs: usize, time: Duration| f64::from(u32::try_from(jobs).expect("few")) / time.as_secs_f64() * 60.0;
+    let (real, ideal) = (per_minute(count, time), per_minute(workers * SLOTS, SHORT_THOUGHT * CALLS));
+    let figures = vec![
         workers.to_string(),
         count.to_string(),
-        format!("{seconds:.1}"),
-        format!("{jobs_per_minute:.0}"),
-        format!("{:.0}", ideal / seconds * 100.0),
-    ]
+        format!("{:.1}", time.as_secs_f64()),
+        format!("{real:.0}"),
+        format!("{ideal:.0}"),
+        format!("{:.0}", real / ideal * 100.0),
+    ];
+    [figures, used.to_vec()].concat()
 }
 
 async fn start_worker(world: &World, database: &Database, slots: usize) -> Process {
     let variables = [database.variables.clone(), vec![("TINYGEN_CONCURRENCY", slots.to_string())]].concat();
-    world.start("worker", &variables, "Working").await.0
+    world.start_logged("worker", &variables, "Working").await.0
 }
 
 async fn submit(database: &Database, world: &World, count: usize) -> Vec<JobId> {
     let mut ids = Vec::new();
     for _ in 0..count {
-        ids.push(database.jobs.submit(rig::spec_for(&world.repo_url)).await.expect("accepted").id);
+        ids.push(database.jobs.submit(spec_for(&world.repo_url)).await.expect("accepted").id);
     }
     ids
 }

@@ -72,11 +72,16 @@ async fn listen(config: &Config, jobs: &Jobs) -> anyhow::Result<TcpListener> {
         }
         warn!(address = %config.listen, "Everybody who reaches this address may use the server (TINYGEN_NO_AUTH)");
     }
-    // Many systems allow 1024 open files unless a program asks for more; each open stream of events is one.
+    raise_open_files();
+    bind(config.listen, "TINYGEN_LISTEN").await
+}
+
+/// Many systems allow 1024 open files unless a program asks for more; each open stream of events is one, and a job that is
+/// worked on has several.
+fn raise_open_files() {
     if let Err(error) = rlimit::increase_nofile_limit(MAX_OPEN_FILES) {
         warn!(%error, "Cannot raise the limit of open files");
     }
-    bind(config.listen, "TINYGEN_LISTEN").await
 }
 
 async fn bind(address: SocketAddr, variable: &str) -> anyhow::Result<TcpListener> {

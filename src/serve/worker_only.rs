@@ -5,9 +5,9 @@ use api::ApiState;
 use tracing::info;
 use worker::{WebhookConfig, WorkerConfig};
 
-use super::bind;
 use super::signals::shutdown_on_signal;
 use super::work_folder::WorkFolder;
+use super::{bind, raise_open_files};
 use crate::config::Config;
 use crate::wiring;
 
@@ -23,6 +23,7 @@ pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
         Some(address) => Some(bind(address, "TINYGEN_WORKER_LISTEN").await?),
         None => None,
     };
+    raise_open_files();
     let shutdown = shutdown_on_signal()?;
     let Some(jobs) = shutdown.run_until_cancelled(wiring::shared_jobs(config)).await.transpose()? else {
         return Ok(());

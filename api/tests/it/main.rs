@@ -29,6 +29,7 @@ mod limits;
 mod list_jobs;
 mod openapi;
 mod origins;
+mod other_owners;
 mod problems;
 #[path = "../../../jobs/tests/it/redis_server.rs"]
 #[expect(dead_code, reason = "the tests of the store use more of it")]
