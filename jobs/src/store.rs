@@ -19,6 +19,7 @@ mod job;
 mod key;
 mod list;
 mod migrate;
+mod postgres;
 mod purge;
 mod quota;
 mod retry;
@@ -33,15 +34,16 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{Lease, Policy};
 use crate::store::contact::Contact;
 
+use self::postgres::{Connections, PgTx};
 use self::quota::Backlog;
 
 /// Something of one database or of the other.
@@ -52,10 +54,10 @@ pub(crate) enum On<P, S> {
 }
 
 /// Where statements run that stand alone.
-pub(crate) type Db = On<PgPool, SqlitePool>;
+pub(crate) type Db = On<Connections, SqlitePool>;
 
 /// Where statements run that belong together. Dropped without a commit, it rolls back.
-pub(crate) type Tx = On<Transaction<'static, Postgres>, Transaction<'static, Sqlite>>;
+pub(crate) type Tx = On<Box<PgTx>, Transaction<'static, Sqlite>>;
 
 /// Runs the same lines on whichever database it is: `on!(db, pool => …)`.
 macro_rules! on {
@@ -70,8 +72,6 @@ use on;
 
 /// Connections that read at the same time, and on Postgres write.
 const MAX_CONNECTIONS: u32 = 8;
-/// How long to wait for a connection to Postgres: who asks over HTTP should soon hear that it is away.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 /// Postgres ends a transaction whose process says nothing more, of a stopped machine say: its locks would keep other
 /// workers from its jobs, for hours when no word comes from the network either. Below a lease, above any pause of ours.
 const SILENT_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
@@ -122,8 +122,7 @@ impl Store {
         let backlog = Backlog::default();
         match &options {
             On::Postgres(postgres) => {
-                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
-                let pool = pool.connect_lazy_with(postgres.clone());
+                let pool = Connections::new(postgres.clone(), max_connections);
                 Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), contact, backlog }
             }
             On::Sqlite(sqlite) => {
