@@ -38,6 +38,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use crate::bell::{Bell, CourierBell};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{Lease, Policy};
@@ -86,6 +87,7 @@ pub(crate) struct Store {
     write: Db,
     contact: Contact,
     backlog: Backlog,
+    pub(crate) couriers: CourierBell,
 }
 
 impl Store {
@@ -113,17 +115,30 @@ impl Store {
     /// The same tables over one connection of its own, which belongs to the runtime this is called on: a connection is
     /// served by the reactor it was opened on, and that one may be starved by blocking work.
     pub(crate) fn on_own_connection(&self) -> Self {
-        Self::connect(self.options.clone(), 1)
+        Self { couriers: self.couriers.clone(), ..Self::connect(self.options.clone(), 1) }
+    }
+
+    /// The same tables, with couriers of other processes within reach if this bell reaches them.
+    pub(crate) fn with_couriers_beside(self, bell: &Bell) -> Self {
+        Self { couriers: self.couriers.clone().beside(bell), ..self }
     }
 
     /// Sets the pools up; they connect when first used.
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
         let contact = Contact::default();
         let backlog = Backlog::default();
+        let couriers = CourierBell::default();
         match &options {
             On::Postgres(postgres) => {
                 let pool = Connections::new(postgres.clone(), max_connections);
-                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), contact, backlog }
+                Self {
+                    options,
+                    read: On::Postgres(pool.clone()),
+                    write: On::Postgres(pool),
+                    contact,
+                    backlog,
+                    couriers,
+                }
             }
             On::Sqlite(sqlite) => {
                 // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
@@ -131,7 +146,7 @@ impl Store {
                 let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
                 let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
                 let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
-                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog }
+                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog, couriers }
             }
         }
     }
@@ -174,13 +189,13 @@ impl Store {
     /// A late heartbeat is no loss: who still has the newest lease may write, whatever the time.
     async fn change(&self, lease: &Lease) -> Result<Change, StoreError> {
         let (tx, now) = self.begin().await?;
-        Change::begin(tx, now, lease, None).await
+        Change::begin(tx, now, lease, None, &self.couriers).await
     }
 
     /// Like [`Store::change`], for one who ends a job whose worker was lost: the lease must have run out.
     async fn change_expired(&self, lease: &Lease) -> Result<Change, StoreError> {
         let (tx, now) = self.begin().await?;
-        Change::begin(tx, now, lease, Some(now)).await
+        Change::begin(tx, now, lease, Some(now), &self.couriers).await
     }
 }
 
@@ -196,6 +211,7 @@ struct Change {
     cancel_requested: bool,
     /// When the job was submitted or last retried.
     queued_at: DateTime<Utc>,
+    couriers: CourierBell,
 }
 
 impl Change {
@@ -204,6 +220,7 @@ impl Change {
         now: DateTime<Utc>,
         lease: &Lease,
         expired_by: Option<DateTime<Utc>>,
+        couriers: &CourierBell,
     ) -> Result<Self, StoreError> {
         let locked: Option<(i64, i64, i64, bool, DateTime<Utc>)> = on!(&mut tx, conn => {
             sqlx::query_as(
@@ -219,14 +236,16 @@ impl Change {
             .await?
         });
         let (seq, attempt, max_attempts, cancel_requested, queued_at) = locked.ok_or(StoreError::LeaseLost)?;
-        let attempts_left = attempt < max_attempts;
-        Ok(Self { tx, now, lease: *lease, seq, attempt, attempts_left, cancel_requested, queued_at })
+        let (lease, attempts_left, couriers) = (*lease, attempt < max_attempts, couriers.clone());
+        Ok(Self { tx, now, lease, seq, attempt, attempts_left, cancel_requested, queued_at, couriers })
     }
 
     /// Writes the event of the change, and makes both last.
     async fn commit(mut self, kind: EventKind, data: Value) -> Result<(), StoreError> {
-        event::append(&mut self.tx, self.lease.job_id, self.seq, kind, &data, self.now).await?;
-        commit(self.tx).await
+        let is_told = event::append(&mut self.tx, self.lease.job_id, self.seq, kind, &data, self.now).await?;
+        commit(self.tx).await?;
+        self.couriers.ring_if(is_told);
+        Ok(())
     }
 }
 

@@ -45,6 +45,7 @@ impl Store {
         }
         wake(&mut tx, webhook_id, now).await?;
         commit(tx).await?;
+        self.couriers.ring();
         Ok(Redelivery::Queued)
     }
 
@@ -88,6 +89,7 @@ impl Store {
         });
         wake(&mut tx, webhook_id, now).await?;
         commit(tx).await?;
+        self.couriers.ring();
         Ok(Some(replayed))
     }
 }

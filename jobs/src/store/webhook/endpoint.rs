@@ -177,6 +177,7 @@ impl Store {
         });
         let webhook = row.map(Webhook::try_from).transpose()?;
         commit(tx).await?;
+        self.couriers.ring_if(is_new_start);
         Ok(webhook)
     }
 
@@ -245,6 +246,7 @@ impl Store {
                 .await?;
         });
         commit(tx).await?;
+        self.couriers.ring();
         Ok(Some(Delivery {
             id: delivery_id,
             webhook_id: Some(id),
