@@ -33,7 +33,8 @@ async fn get(server: &Server, path: &str) -> Value {
 
 async fn submit_with_webhook(server: &Server, repo_url: &str, url: &str) -> Value {
     let webhook = json!({"url": url, "events": ["job.started", "stage.succeeded", "job.succeeded"]});
-    let job = json!({"repoUrl": repo_url, "prompt": "It says Helo. Make it say Hello.", "webhook": webhook});
+    let prompt = "It says Helo. Make it say Hello.";
+    let job = json!({"repoUrl": repo_url, "prompt": prompt, "webhook": webhook, "metadata": {"ticket": "1017"}});
     post(server, "/analyze/", &job).await
 }
 
@@ -77,9 +78,12 @@ async fn a_job_tells_its_own_webhook_and_a_registered_one() {
     assert_eq!(others.len(), 1);
     verify(&others[0], secret(&registered));
     let data = &others[0].json().expect("JSON")["data"];
-    for field in ["id", "status", "version", "attempt", "repoUrl", "usage", "createdAt", "startedAt", "finishedAt"] {
+    for field in
+        ["id", "status", "version", "attempt", "repoUrl", "metadata", "usage", "createdAt", "startedAt", "finishedAt"]
+    {
         assert_eq!(data[field], job[field], "{field}");
     }
+    assert_eq!(data["metadata"]["ticket"], "1017");
     assert_eq!(data["result"]["patchSha256"], job["result"]["patchSha256"]);
     assert_eq!(others[0].header("webhook-id"), own[6].header("webhook-id"), "the same event");
 
