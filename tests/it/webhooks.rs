@@ -116,6 +116,34 @@ async fn a_message_under_way_when_the_program_is_killed_is_sent_after_its_restar
 }
 
 #[tokio::test]
+async fn an_api_calls_the_couriers_of_workers() {
+    let Some(cluster) = Cluster::start(diligent).await else { return };
+    cluster.migrate().await;
+    let receiver = WebhookReceiver::obliging().await.expect("a receiver");
+    let api = cluster.api().await;
+    let registered = post(&api, "/webhooks", &json!({"url": receiver.url("/")})).await;
+    let path = format!("/webhooks/{}/test", registered["id"].as_str().expect("an id"));
+    post(&api, &path, &json!({})).await;
+    rings(&cluster, "1").await;
+    let worker = cluster.worker().await;
+    verify(&arrived(&receiver, 1).await[0], secret(&registered));
+    rings(&cluster, "0").await;
+    worker.terminate().await;
+    api.terminate().await;
+    cluster.remove().await;
+}
+
+/// Waits until so many rings wait for couriers.
+async fn rings(cluster: &Cluster, count: &str) {
+    let there = async {
+        while cluster.redis.command(&["LLEN", "tinygen:couriers"]).await != count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("there are not {count} rings"));
+}
+
+#[tokio::test]
 async fn any_worker_delivers_what_a_killed_one_did_not() {
     let Some(cluster) = Cluster::start(diligent).await else { return };
     cluster.migrate().await;
