@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::patience::{answered, patiently};
+use crate::patience::patiently;
 
 pub use config::WebhookConfig;
 
@@ -105,7 +105,7 @@ impl Courier {
         if places == 0 {
             return 0;
         }
-        let claimed = match answered(self.jobs.claim_deliveries(&self.config.id, pace, places)).await {
+        let claimed = match self.jobs.claim_deliveries(&self.config.id, pace, places).await {
             Ok(claimed) => claimed,
             Err(error) => {
                 warn!(error = &error as &dyn Error, "Cannot claim webhook deliveries; trying again");
@@ -171,7 +171,7 @@ impl Courier {
             return;
         }
         self.swept_at = Some(Instant::now());
-        if let Err(error) = answered(self.jobs.sweep_deliveries()).await {
+        if let Err(error) = self.jobs.sweep_deliveries().await {
             warn!(error = &error as &dyn Error, "Cannot sweep webhook deliveries; trying again");
         }
     }
@@ -188,31 +188,29 @@ struct Sender {
 impl Sender {
     /// Sends a message and writes what came of it; at a shutdown hands it back. Gives when it is due again, if it is soon.
     async fn send(&self, delivery: &ClaimedDelivery) -> Option<Instant> {
-        let mut delay = None;
         let exchange = send::exchange(&self.egress, delivery, self.config.deadline);
-        let heard = self.shutdown.run_until_cancelled(exchange).await;
-        let written = match heard {
-            Some(heard) => {
-                let end = schedule::judge(&self.config, delivery, &heard);
-                if let DeliveryEnd::Retry { delay: wait, .. } = end {
-                    delay = (wait <= REMEMBERED).then_some(wait);
-                }
-                let write =
-                    patiently(|| self.jobs.finish_delivery(&delivery.lease, delivery.claimed_at, &heard.exchange, end));
-                // After a lease the message is another worker's.
-                timeout(self.jobs.webhook_policy().lease, write).await.unwrap_or(Err(StoreError::LeaseLost))
-            }
-            None => self.jobs.release_delivery(&delivery.lease).await,
+        let Some(heard) = self.shutdown.run_until_cancelled(exchange).await else {
+            tell_if_failed(delivery, self.jobs.release_delivery(&delivery.lease).await);
+            return None;
         };
-        let id = delivery.lease.delivery_id();
-        match written {
-            Ok(()) => {}
-            Err(StoreError::LeaseLost) => warn!(webhook.delivery = %id, "Another worker has the delivery"),
-            Err(error) => {
-                error!(webhook.delivery = %id, error = &error as &dyn Error, "Cannot write how a delivery ended");
-            }
+        let end = schedule::judge(&self.config, delivery, &heard);
+        let write = patiently(|| self.jobs.finish_delivery(&delivery.lease, delivery.claimed_at, &heard.exchange, end));
+        // After a lease the message is another worker's.
+        let written = timeout(self.jobs.webhook_policy().lease, write).await.unwrap_or(Err(StoreError::LeaseLost));
+        tell_if_failed(delivery, written);
+        match end {
+            // The database's count began before ours: it is due by then.
+            DeliveryEnd::Retry { delay, .. } if delay <= REMEMBERED => Some(Instant::now() + delay),
+            _ => None,
         }
-        // After the write, which counts from the database's time: never too early.
-        delay.map(|delay| Instant::now() + delay)
+    }
+}
+
+fn tell_if_failed(delivery: &ClaimedDelivery, written: Result<(), StoreError>) {
+    let id = delivery.lease.delivery_id();
+    match written {
+        Ok(()) => {}
+        Err(StoreError::LeaseLost) => warn!(webhook.delivery = %id, "Another worker has the delivery"),
+        Err(error) => error!(webhook.delivery = %id, error = &error as &dyn Error, "Cannot write how a delivery ended"),
     }
 }
