@@ -28,6 +28,9 @@ async fn requests_are_answered_when_postgres_falls_silent_and_watchers_wait() {
         get(&api, &format!("{path}/events")).header("accept", "text/event-stream").send().await.expect("200");
     read_until(&mut stream, "job.queued").await;
     let waiting = tokio::spawn(get(&api, &path).header("prefer", "wait=60").send());
+    // What it asks last before it waits.
+    let looked = "pg_stat_activity WHERE state = 'idle' AND query = 'SELECT version FROM jobs WHERE id = $1'";
+    until_count(&cluster, 1, looked).await;
 
     // The silence begins while Postgres has been asked and cannot answer yet.
     let mut lock = cluster.connect().await;
@@ -42,7 +45,8 @@ async fn requests_are_answered_when_postgres_falls_silent_and_watchers_wait() {
         requests.spawn(request.timeout(PATIENCE).send());
     }
     // These four, and the look for changes of those who watch.
-    until_waiting(&cluster, 5).await;
+    let locks = format!("pg_locks WHERE NOT granted AND relation = '{}.jobs'::regclass", cluster.schema);
+    until_count(&cluster, 5, &locks).await;
     tap.trouble(Some(Trouble::Blackhole));
     execute(&mut lock, "ROLLBACK").await;
     assert_eq!(get(&api, "/readyz").timeout(PATIENCE).send().await.expect("an answer").status(), 503);
@@ -91,13 +95,12 @@ async fn read_until(stream: &mut Response, kind: &str) {
     timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("no `{kind}` comes"));
 }
 
-/// Waits until so many statements wait for the jobs.
-async fn until_waiting(cluster: &Cluster, count: i64) {
+/// Waits until this many rows are there.
+async fn until_count(cluster: &Cluster, count: i64, rows: &str) {
     let mut connection = cluster.connect().await;
-    let waiting =
-        format!("SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND relation = '{}.jobs'::regclass", cluster.schema);
-    let all_wait = async {
-        while sqlx::query_scalar::<_, i64>(AssertSqlSafe(waiting.clone()))
+    let sql = format!("SELECT COUNT(*) FROM {rows}");
+    let there = async {
+        while sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql.clone()))
             .fetch_one(&mut connection)
             .await
             .expect("a count")
@@ -106,7 +109,7 @@ async fn until_waiting(cluster: &Cluster, count: i64) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(PATIENCE, all_wait).await.expect("they wait");
+    timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("there are never {count} of {rows}"));
 }
 
 async fn execute(connection: &mut PgConnection, sql: &str) {
