@@ -3,6 +3,7 @@
 //! It carries no truth. A ring that is lost, doubled, late or out of order costs at most the time that a worker waits
 //! anyway; what is due is decided by the claim alone. So ringing never fails: the row is there, and a sweep rings again.
 
+mod couriers;
 mod local;
 mod redis;
 
@@ -13,6 +14,8 @@ use domain::JobId;
 use self::local::LocalBell;
 use self::redis::RedisBell;
 use crate::error::StoreError;
+
+pub(crate) use couriers::CourierBell;
 
 /// Where rings go, and where they are waited for.
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl Bell {
     /// second at most, however the bell fares.
     pub(crate) async fn ring(&self, jobs: &[JobId]) {
         match self {
-            Self::Local(bell) => bell.ring(jobs),
+            Self::Local(bell) => bell.ring(jobs.len()),
             Self::Redis(bell) => bell.ring(jobs).await,
         }
     }
@@ -61,9 +64,9 @@ impl Bell {
 
     /// Returns at the next ring, after `idle`, or soon when the bell is out of order.
     pub(crate) async fn wait(&self, idle: Duration) {
-        match self {
+        let _is_rung = match self {
             Self::Local(bell) => bell.wait(idle).await,
             Self::Redis(bell) => bell.wait(idle).await,
-        }
+        };
     }
 }

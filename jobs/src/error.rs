@@ -16,7 +16,8 @@ pub enum StoreError {
     /// The job was there, but what it was about has been forgotten, as somebody asked or as it was long ago.
     #[error("the job has been deleted")]
     Purged,
-    /// The database cannot be reached or is too busy: the same request may well succeed later.
+    /// The database cannot be reached, does not answer or is too busy: the same request may well succeed later. What was
+    /// asked may have been done.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
     /// The address does not lead to a database we know: correct the configuration.
@@ -49,11 +50,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// The database has not answered in the time that its caller gives it. What was asked may have been done.
-    pub fn silent() -> Self {
-        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
-    }
-
     /// The variant's name, as traces show it.
     pub(crate) fn kind(&self) -> &'static str {
         match self {

@@ -80,7 +80,9 @@ impl Jobs {
     /// # Errors
     /// [`StoreError::RedisAddress`] when the address does not read.
     pub fn with_redis(self, redis_url: &str) -> Result<Self, StoreError> {
-        Ok(Self { bell: Bell::redis(redis_url)?, changes: Changes::redis(redis_url)?, ..self })
+        let bell = Bell::redis(redis_url)?;
+        let store = self.store.with_couriers_beside(&bell);
+        Ok(Self { store, bell, changes: Changes::redis(redis_url)?, ..self })
     }
 
     /// The same jobs under other rules.

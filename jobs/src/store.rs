@@ -19,6 +19,7 @@ mod job;
 mod key;
 mod list;
 mod migrate;
+mod postgres;
 mod purge;
 mod quota;
 mod retry;
@@ -33,15 +34,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqlitePool, Transaction};
 
+use crate::bell::{Bell, CourierBell};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{Lease, Policy};
 use crate::store::contact::Contact;
 
+use self::postgres::{Connections, PgTx};
 use self::quota::Backlog;
 
 /// Something of one database or of the other.
@@ -52,10 +55,10 @@ pub(crate) enum On<P, S> {
 }
 
 /// Where statements run that stand alone.
-pub(crate) type Db = On<PgPool, SqlitePool>;
+pub(crate) type Db = On<Connections, SqlitePool>;
 
 /// Where statements run that belong together. Dropped without a commit, it rolls back.
-pub(crate) type Tx = On<Transaction<'static, Postgres>, Transaction<'static, Sqlite>>;
+pub(crate) type Tx = On<Box<PgTx>, Transaction<'static, Sqlite>>;
 
 /// Runs the same lines on whichever database it is: `on!(db, pool => …)`.
 macro_rules! on {
@@ -70,8 +73,6 @@ use on;
 
 /// Connections that read at the same time, and on Postgres write.
 const MAX_CONNECTIONS: u32 = 8;
-/// How long to wait for a connection to Postgres: who asks over HTTP should soon hear that it is away.
-const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 /// Postgres ends a transaction whose process says nothing more, of a stopped machine say: its locks would keep other
 /// workers from its jobs, for hours when no word comes from the network either. Below a lease, above any pause of ours.
 const SILENT_TRANSACTION: (&str, &str) = ("idle_in_transaction_session_timeout", "10s");
@@ -86,6 +87,7 @@ pub(crate) struct Store {
     write: Db,
     contact: Contact,
     backlog: Backlog,
+    pub(crate) couriers: CourierBell,
 }
 
 impl Store {
@@ -113,18 +115,30 @@ impl Store {
     /// The same tables over one connection of its own, which belongs to the runtime this is called on: a connection is
     /// served by the reactor it was opened on, and that one may be starved by blocking work.
     pub(crate) fn on_own_connection(&self) -> Self {
-        Self::connect(self.options.clone(), 1)
+        Self { couriers: self.couriers.clone(), ..Self::connect(self.options.clone(), 1) }
+    }
+
+    /// The same tables, with couriers of other processes within reach if this bell reaches them.
+    pub(crate) fn with_couriers_beside(self, bell: &Bell) -> Self {
+        Self { couriers: self.couriers.clone().beside(bell), ..self }
     }
 
     /// Sets the pools up; they connect when first used.
     fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
         let contact = Contact::default();
         let backlog = Backlog::default();
+        let couriers = CourierBell::default();
         match &options {
             On::Postgres(postgres) => {
-                let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(CONNECT_PATIENCE);
-                let pool = pool.connect_lazy_with(postgres.clone());
-                Self { options, read: On::Postgres(pool.clone()), write: On::Postgres(pool), contact, backlog }
+                let pool = Connections::new(postgres.clone(), max_connections);
+                Self {
+                    options,
+                    read: On::Postgres(pool.clone()),
+                    write: On::Postgres(pool),
+                    contact,
+                    backlog,
+                    couriers,
+                }
             }
             On::Sqlite(sqlite) => {
                 // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
@@ -132,7 +146,7 @@ impl Store {
                 let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
                 let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
                 let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
-                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog }
+                Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog, couriers }
             }
         }
     }
@@ -175,13 +189,13 @@ impl Store {
     /// A late heartbeat is no loss: who still has the newest lease may write, whatever the time.
     async fn change(&self, lease: &Lease) -> Result<Change, StoreError> {
         let (tx, now) = self.begin().await?;
-        Change::begin(tx, now, lease, None).await
+        Change::begin(tx, now, lease, None, &self.couriers).await
     }
 
     /// Like [`Store::change`], for one who ends a job whose worker was lost: the lease must have run out.
     async fn change_expired(&self, lease: &Lease) -> Result<Change, StoreError> {
         let (tx, now) = self.begin().await?;
-        Change::begin(tx, now, lease, Some(now)).await
+        Change::begin(tx, now, lease, Some(now), &self.couriers).await
     }
 }
 
@@ -197,6 +211,7 @@ struct Change {
     cancel_requested: bool,
     /// When the job was submitted or last retried.
     queued_at: DateTime<Utc>,
+    couriers: CourierBell,
 }
 
 impl Change {
@@ -205,6 +220,7 @@ impl Change {
         now: DateTime<Utc>,
         lease: &Lease,
         expired_by: Option<DateTime<Utc>>,
+        couriers: &CourierBell,
     ) -> Result<Self, StoreError> {
         let locked: Option<(i64, i64, i64, bool, DateTime<Utc>)> = on!(&mut tx, conn => {
             sqlx::query_as(
@@ -220,14 +236,16 @@ impl Change {
             .await?
         });
         let (seq, attempt, max_attempts, cancel_requested, queued_at) = locked.ok_or(StoreError::LeaseLost)?;
-        let attempts_left = attempt < max_attempts;
-        Ok(Self { tx, now, lease: *lease, seq, attempt, attempts_left, cancel_requested, queued_at })
+        let (lease, attempts_left, couriers) = (*lease, attempt < max_attempts, couriers.clone());
+        Ok(Self { tx, now, lease, seq, attempt, attempts_left, cancel_requested, queued_at, couriers })
     }
 
     /// Writes the event of the change, and makes both last.
     async fn commit(mut self, kind: EventKind, data: Value) -> Result<(), StoreError> {
-        event::append(&mut self.tx, self.lease.job_id, self.seq, kind, &data, self.now).await?;
-        commit(self.tx).await
+        let is_told = event::append(&mut self.tx, self.lease.job_id, self.seq, kind, &data, self.now).await?;
+        commit(self.tx).await?;
+        self.couriers.ring_if(is_told);
+        Ok(())
     }
 }
 

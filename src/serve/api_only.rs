@@ -24,5 +24,6 @@ pub(crate) async fn serve_api(config: &Config) -> anyhow::Result<()> {
     tokio::select! {
         () = api::serve(listener, state, shutdown) => Ok(()),
         never = worker::sweep(&jobs, WorkerConfig::default().sweep) => match never {},
+        never = jobs.tell_of_deliveries() => match never {},
     }
 }

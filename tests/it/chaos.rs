@@ -14,8 +14,8 @@ mod receivers;
 mod record;
 mod report;
 mod rig;
-mod tap;
-mod wire;
+pub(crate) mod tap;
+pub(crate) mod wire;
 
 /// Set by `scripts/chaos`: the long runs.
 const FULL: &str = "TINYGEN_CHAOS_FULL";

@@ -13,12 +13,14 @@ use crate::redis_server::RedisServer;
 /// Set by `scripts/services`.
 const POSTGRES_URL: &str = "TINYGEN_TEST_POSTGRES_URL";
 
+const DATABASE_URL: &str = "DATABASE_URL";
+
 pub(crate) struct Cluster {
     pub(crate) world: World,
     pub(crate) redis: RedisServer,
     pub(crate) postgres: Tap,
     server_url: String,
-    schema: String,
+    pub(crate) schema: String,
     variables: Vec<(&'static str, String)>,
 }
 
@@ -39,7 +41,7 @@ impl Cluster {
         url.set_host(Some("127.0.0.1")).expect("a host");
         url.set_port(Some(postgres.port)).expect("a port");
         url.query_pairs_mut().append_pair("options[search_path]", &schema);
-        let variables = vec![("DATABASE_URL", url.to_string()), ("REDIS_URL", redis.url())];
+        let variables = vec![(DATABASE_URL, url.to_string()), ("REDIS_URL", redis.url())];
         Some(Self { world: World::new(script).await, redis, postgres, server_url, schema, variables })
     }
 
@@ -70,6 +72,15 @@ impl Cluster {
         self.world.serve_as("api", &self.variables).await
     }
 
+    /// `tinygen api` that reaches Postgres by another way, at this port.
+    pub(crate) async fn api_through(&self, port: u16) -> Server {
+        let mut variables = self.variables.clone();
+        for (_, url) in variables.iter_mut().filter(|(name, _)| *name == DATABASE_URL) {
+            *url = url.replace(&self.postgres.address(), &format!("127.0.0.1:{port}"));
+        }
+        self.world.serve_as("api", &variables).await
+    }
+
     /// `tinygen serve`
     pub(crate) async fn serve(&self) -> Server {
         self.world.serve_as("serve", &self.variables).await
@@ -96,6 +107,11 @@ impl Cluster {
         self.world.start("worker", &self.variables, "The database does not answer; trying again").await.0
     }
 
+    /// A connection of the test's own, past the tap.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.server_url).await.expect("Postgres answers")
+    }
+
     /// Removes the database.
     pub(crate) async fn remove(self) {
         run_sql(&self.server_url, format!("DROP SCHEMA {} CASCADE", self.schema)).await;
@@ -120,6 +136,10 @@ impl Tap {
         let port = listener.local_addr().expect("an address").port();
         let flow = Some(tokio::spawn(forward(listener, target.clone())));
         Self { port, target, flow }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// Closes every connection and refuses new ones.

@@ -14,5 +14,6 @@ mod redis_server;
 mod run;
 mod scale_out;
 mod serve;
+mod silence;
 mod traces;
 mod webhooks;

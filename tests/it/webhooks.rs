@@ -33,7 +33,8 @@ async fn get(server: &Server, path: &str) -> Value {
 
 async fn submit_with_webhook(server: &Server, repo_url: &str, url: &str) -> Value {
     let webhook = json!({"url": url, "events": ["job.started", "stage.succeeded", "job.succeeded"]});
-    let job = json!({"repoUrl": repo_url, "prompt": "It says Helo. Make it say Hello.", "webhook": webhook});
+    let prompt = "It says Helo. Make it say Hello.";
+    let job = json!({"repoUrl": repo_url, "prompt": prompt, "webhook": webhook, "metadata": {"ticket": "1017"}});
     post(server, "/analyze/", &job).await
 }
 
@@ -77,9 +78,12 @@ async fn a_job_tells_its_own_webhook_and_a_registered_one() {
     assert_eq!(others.len(), 1);
     verify(&others[0], secret(&registered));
     let data = &others[0].json().expect("JSON")["data"];
-    for field in ["id", "status", "version", "attempt", "repoUrl", "usage", "createdAt", "startedAt", "finishedAt"] {
+    for field in
+        ["id", "status", "version", "attempt", "repoUrl", "metadata", "usage", "createdAt", "startedAt", "finishedAt"]
+    {
         assert_eq!(data[field], job[field], "{field}");
     }
+    assert_eq!(data["metadata"]["ticket"], "1017");
     assert_eq!(data["result"]["patchSha256"], job["result"]["patchSha256"]);
     assert_eq!(others[0].header("webhook-id"), own[6].header("webhook-id"), "the same event");
 
@@ -109,6 +113,34 @@ async fn a_message_under_way_when_the_program_is_killed_is_sent_after_its_restar
     assert_eq!(messages[0].header("webhook-id"), messages[1].header("webhook-id"));
     verify(&messages[1], secret(&registered));
     server.terminate().await;
+}
+
+#[tokio::test]
+async fn an_api_calls_the_couriers_of_workers() {
+    let Some(cluster) = Cluster::start(diligent).await else { return };
+    cluster.migrate().await;
+    let receiver = WebhookReceiver::obliging().await.expect("a receiver");
+    let api = cluster.api().await;
+    let registered = post(&api, "/webhooks", &json!({"url": receiver.url("/")})).await;
+    let path = format!("/webhooks/{}/test", registered["id"].as_str().expect("an id"));
+    post(&api, &path, &json!({})).await;
+    rings(&cluster, "1").await;
+    let worker = cluster.worker().await;
+    verify(&arrived(&receiver, 1).await[0], secret(&registered));
+    rings(&cluster, "0").await;
+    worker.terminate().await;
+    api.terminate().await;
+    cluster.remove().await;
+}
+
+/// Waits until so many rings wait for couriers.
+async fn rings(cluster: &Cluster, count: &str) {
+    let there = async {
+        while cluster.redis.command(&["LLEN", "tinygen:couriers"]).await != count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, there).await.unwrap_or_else(|_| panic!("there are not {count} rings"));
 }
 
 #[tokio::test]

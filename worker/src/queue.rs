@@ -13,7 +13,6 @@ use tracing::{debug, info, warn};
 
 use crate::attempt::Attempts;
 use crate::config::WorkerConfig;
-use crate::patience::answered;
 
 /// Between two claims while the database is away.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -43,7 +42,7 @@ impl Queue {
         while !self.shutdown.is_cancelled() {
             self.config.vitals.claim_begins();
             // One that was made all the same is lost with its lease, and made again by somebody.
-            let claim = answered(self.jobs.claim(&self.config.id)).await;
+            let claim = self.jobs.claim(&self.config.id).await;
             self.config.vitals.claim_is_over();
             let pause = match claim {
                 Ok(Some(job)) => return Some(job),

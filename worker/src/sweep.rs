@@ -7,15 +7,13 @@ use jobs::Jobs;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
-use crate::patience::answered;
-
 /// Sweeps for ever. Every worker does, and so may any other process: a lone API then still ends what has no worker.
 pub async fn sweep(jobs: &Jobs, every: Duration) -> Infallible {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        match answered(jobs.sweep()).await {
+        match jobs.sweep().await {
             Ok(swept) => {
                 if swept.poisoned > 0 {
                     error!(jobs = swept.poisoned, "Gave jobs up that took their workers down");

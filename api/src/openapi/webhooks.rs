@@ -4,6 +4,8 @@
 
 #![expect(dead_code, reason = "these types are only the form of what `jobs` writes")]
 
+use std::collections::BTreeMap;
+
 use domain::{FailureCode, JobStatus, Outcome, Priority};
 use jobs::{EventKind, TEST_EVENT, WEBHOOK_EVENTS};
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathItem, Paths};
@@ -66,6 +68,8 @@ struct WebhookJob {
     model: Option<String>,
     /// How urgent it is among its owner's jobs.
     priority: Priority,
+    /// What its client gave with it, whole.
+    metadata: BTreeMap<String, String>,
     /// The stage that is done; only with `stage.succeeded`.
     #[serde(skip_serializing_if = "Option::is_none")]
     stage: Option<String>,

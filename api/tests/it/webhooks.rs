@@ -154,6 +154,10 @@ async fn a_test_is_sent_shown_and_sent_again() {
     deliver(&server, 204).await;
     let shown = server.get(&delivery).await.json();
     assert_eq!((&shown["status"], shown["attempts"].as_array().map(Vec::len)), (&json!("delivered"), Some(2)));
+    let wrong = json!({"until": "tomorrow", "status": "pending"});
+    let problem = post(&server, &path(&created, "/replay"), wrong).await.problem();
+    let pointers: Vec<&Value> = problem["errors"].as_array().expect("errors").iter().map(|it| &it["pointer"]).collect();
+    assert_eq!(pointers, ["/since", "/until", "/status"]);
     let replay = json!({"since": "2026-01-01T00:00:00Z", "status": "delivered"});
     let replayed = post(&server, &path(&created, "/replay"), replay).await;
     assert_eq!((replayed.status, replayed.json()), (202, json!({"deliveries": 1})));

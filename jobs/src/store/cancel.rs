@@ -40,8 +40,9 @@ impl Store {
             }
             _ => (EventKind::JobCancelRequested, json!({}), Cancellation::Requested),
         };
-        event::append(&mut tx, id, seq, kind, &data, now).await?;
+        let is_told = event::append(&mut tx, id, seq, kind, &data, now).await?;
         commit(tx).await?;
+        self.couriers.ring_if(is_told);
         Ok(cancellation)
     }
 

@@ -159,8 +159,9 @@ impl Store {
         }
         let id = JobId::from(row.id);
         let data = json!({ "attempt": row.attempt, "rescues": row.rescues, "worker": worker.as_str() });
-        event::append(&mut tx, id, row.version, EventKind::JobStarted, &data, now).await?;
+        let is_told = event::append(&mut tx, id, row.version, EventKind::JobStarted, &data, now).await?;
         commit(tx).await?;
+        self.couriers.ring_if(is_told);
         let spec: JobSpec = from_json("spec", &row.spec)?;
         let timeout = Duration::from_secs(u64::from(spec.timeout_seconds));
         let time_left = timeout.saturating_sub(Duration::from_micros(to_count(row.worked_micros)));

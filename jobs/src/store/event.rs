@@ -67,7 +67,8 @@ impl TryFrom<EventRow> for JobEvent {
     }
 }
 
-/// Writes the event of the change that `tx` makes, and the messages about it to whoever wants to be told.
+/// Writes the event of the change that `tx` makes, and the messages about it to whoever wants to be told. Gives whether
+/// anybody does: then couriers are to be called after the commit.
 pub(super) async fn append(
     tx: &mut Tx,
     id: JobId,
@@ -75,7 +76,7 @@ pub(super) async fn append(
     kind: EventKind,
     data: &Value,
     at: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     on!(tx, conn => {
         sqlx::query("INSERT INTO job_events (job_id, seq, kind, data, at) VALUES ($1, $2, $3, $4, $5)")
             .bind(id.as_uuid())

@@ -133,7 +133,7 @@ impl Store {
         if let Some(webhook) = webhook {
             attach_webhook(tx, new.id, owner.as_deref(), webhook, new.now).await?;
         }
-        event::append(tx, new.id, 1, EventKind::JobQueued, &json!({}), new.now).await?;
+        let _nobody_is_told = event::append(tx, new.id, 1, EventKind::JobQueued, &json!({}), new.now).await?;
         Ok(true)
     }
 }

@@ -13,7 +13,7 @@ impl Store {
         match &self.write {
             // Here sqlx holds an advisory lock of the database from before it looks to after the last change.
             On::Postgres(pool) => {
-                let mut connection = pool.acquire().await?;
+                let mut connection = pool.unbounded().acquire().await?;
                 // `run` gives a future that cannot be spawned.
                 migrator().run_direct(None, &mut *connection, false).await.map_err(migrate_error)
             }

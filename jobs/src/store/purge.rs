@@ -112,7 +112,7 @@ impl Store {
                 sqlx::query(AssertSqlSafe(delete)).bind(id.as_uuid()).execute(&mut **conn).await?;
             });
         }
-        event::append(&mut tx, id, seq, EventKind::JobPurged, &json!({}), now).await?;
+        let _nobody_is_told = event::append(&mut tx, id, seq, EventKind::JobPurged, &json!({}), now).await?;
         commit(tx).await?;
         Ok(true)
     }

@@ -58,7 +58,7 @@ impl Store {
             }
         }
         let data = json!({ "fromStage": from.map(ToString::to_string) });
-        event::append(&mut tx, id, seq, EventKind::JobRetried, &data, now).await?;
+        let _nobody_is_told = event::append(&mut tx, id, seq, EventKind::JobRetried, &data, now).await?;
         commit(tx).await?;
         Ok(Retrial::Queued)
     }

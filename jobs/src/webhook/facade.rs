@@ -1,5 +1,8 @@
 //! What the API and the workers ask of webhooks.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use domain::JobId;
 
@@ -125,8 +128,25 @@ impl Jobs {
     }
 }
 
-/// For workers that send.
+/// For couriers, the workers that send.
 impl Jobs {
+    /// Returns when there may be a message to send, or after `idle`. What this process writes is told at once; what others
+    /// write, while [`Jobs::hear_of_deliveries`] runs.
+    pub async fn wait_for_deliveries(&self, idle: Duration) {
+        self.store.couriers.wait(idle).await;
+    }
+
+    /// Listens for ever to what other processes tell, if there is a Redis. For a process that has a courier.
+    pub async fn hear_of_deliveries(&self) -> Infallible {
+        self.store.couriers.hear_others().await
+    }
+
+    /// Tells other processes for ever that this one has written messages, if there is a Redis. For a process that has no
+    /// courier.
+    pub async fn tell_of_deliveries(&self) -> Infallible {
+        self.store.couriers.tell_others().await
+    }
+
     /// Takes messages that are due, at most `limit` and one per receiver, the receivers taking turns.
     pub async fn claim_deliveries(
         &self,

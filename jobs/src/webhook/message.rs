@@ -1,7 +1,8 @@
 //! What receivers are sent: an event, and the job as it stood then.
 //!
-//! The message is thin: neither prompt nor diff is in it, and it stays below the 20 kB that Standard Webhooks asks for.
-//! The names are those of `GET /jobs/{id}`.
+//! The message is thin: neither prompt nor diff is in it, and it stays below the 20 kB that Standard Webhooks asks for, by
+//! cutting texts. Metadata is not cut, because receivers know by it what a message is about; it alone may be larger, when
+//! nearly all of it has to be escaped. The names are those of `GET /jobs/{id}`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{Cost, Failure, JobId, JobResult, JobSpec, JobStatus, StageKey, TokenUsage};
@@ -13,8 +14,11 @@ use crate::event::EventKind;
 /// Largest message.
 const MAX_BODY_BYTES: usize = 20_000;
 
-/// Longest free text in a message; less when it has to be escaped so much that the message would be too large.
+/// Longest free text in a message; less when the message would be too large.
 const MAX_TEXT_BYTES: usize = 8_000;
+
+/// What is left of the repository's address at least.
+const MIN_URL_BYTES: usize = 1_024;
 
 /// A job at the moment of one of its events.
 pub(crate) struct Notice {
@@ -84,10 +88,11 @@ impl Notice {
             "version": self.version,
             "attempt": self.attempt,
             "maxAttempts": self.max_attempts,
-            "repoUrl": spec.repo_url,
+            "repoUrl": shortened(&spec.repo_url.to_string(), max_bytes.max(MIN_URL_BYTES)),
             "ref": spec.git_ref,
             "model": spec.model,
             "priority": spec.priority,
+            "metadata": spec.metadata,
             "result": result,
             "error": error,
             "usage": {
@@ -133,7 +138,11 @@ fn shortened(text: &str, max_bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::{FailureCode, RepoUrl, StageKind};
+    use std::collections::BTreeMap;
+
+    use domain::{
+        CommitId, FailureCode, GitRef, MAX_METADATA_BYTES, MAX_METADATA_PAIRS, Outcome, Receipt, RepoUrl, StageKind,
+    };
 
     use super::*;
 
@@ -186,5 +195,79 @@ mod tests {
             let body: Value = serde_json::from_str(&body).expect("JSON");
             assert!(body["data"]["error"]["detail"].as_str().is_some_and(|detail| detail.ends_with('…')));
         }
+    }
+
+    /// The largest metadata there may be, of this character.
+    fn metadata_of(character: char) -> BTreeMap<String, String> {
+        let fill = |begin: String| {
+            let count = (MAX_METADATA_BYTES - begin.len()) / character.len_utf8();
+            begin + &character.to_string().repeat(count)
+        };
+        (0..MAX_METADATA_PAIRS).map(|number| (fill(format!("{number:x}")), fill(String::new()))).collect()
+    }
+
+    /// Everything that a client and a model may say, as long as it may be.
+    fn notice_with_everything(metadata: BTreeMap<String, String>) -> Notice {
+        let url = format!("https://github.com/a/{}", "b".repeat(2_027));
+        let mut spec = JobSpec::new(RepoUrl::parse(&url).expect("valid"), "the prompt");
+        spec.git_ref = Some(GitRef::parse(&"r".repeat(255)).expect("valid"));
+        spec.model = Some("m".repeat(128));
+        spec.metadata = metadata;
+        let hash = "a".repeat(64);
+        let result = JobResult {
+            outcome: Outcome::NoChangeNeeded,
+            diff: Vec::new(),
+            receipt: Receipt {
+                base_commit: CommitId::parse(&"a".repeat(40)).expect("valid"),
+                base_tree: hash.clone(),
+                result_tree: hash.clone(),
+                patch_sha256: hash,
+            },
+            files: vec![],
+            summary: "The summary. ".repeat(10_000),
+            suggested_commit_message: String::new(),
+            flags: vec![],
+            verified: true,
+        };
+        let most = u64::MAX;
+        let usage = TokenUsage {
+            input_tokens: most,
+            output_tokens: most,
+            cache_read_tokens: most,
+            cache_creation_tokens: most,
+        };
+        let key = StageKey { kind: StageKind::Snapshot, item: "src/".repeat(1_000) };
+        let failure = Failure::new(FailureCode::RepoNotFound, "The failure. ".repeat(10_000));
+        Notice { spec, result: Some(result), failure: Some(failure), stage: Some(key), usage, ..notice() }
+    }
+
+    #[test]
+    fn metadata_is_whole_and_the_rest_makes_room_for_it() {
+        for character in ['x', 'ü', '\u{10ffff}'] {
+            let metadata = metadata_of(character);
+            let body = notice_with_everything(metadata.clone()).body();
+            assert!(body.len() <= MAX_BODY_BYTES, "{} bytes", body.len());
+            let body: Value = serde_json::from_str(&body).expect("JSON");
+            assert_eq!(body["data"]["metadata"], json!(metadata));
+        }
+    }
+
+    #[test]
+    fn metadata_is_whole_even_if_it_cannot_be_kept_below_20_kilobytes() {
+        let metadata = metadata_of('"');
+        let body = notice_with_everything(metadata.clone()).body();
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["data"]["metadata"], json!(metadata));
+        assert_eq!((&body["data"]["result"]["summary"], &body["data"]["error"]["detail"]), (&json!("…"), &json!("…")));
+    }
+
+    #[test]
+    fn nothing_is_cut_without_need() {
+        let mut notice = notice_with_everything(BTreeMap::from([("ticket".to_owned(), "1017".to_owned())]));
+        notice.failure = None;
+        let body: Value = serde_json::from_str(&notice.body()).expect("JSON");
+        assert_eq!(body["data"]["repoUrl"], notice.spec.repo_url.to_string());
+        assert_eq!(body["data"]["result"]["summary"].as_str().map(str::len), Some(MAX_TEXT_BYTES + "…".len()));
+        assert_eq!(body["data"]["metadata"], json!({ "ticket": "1017" }));
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use jobs::{Jobs, StoreError, WorkerId};
+use domain::WebhookUrl;
+use jobs::{DEFAULT_WEBHOOK_EVENTS, Jobs, NewWebhook, StoreError, WorkerId};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -189,6 +190,36 @@ async fn connects_with_tls_when_asked() {
     };
     let (_, first) = tokio::join!(ring, hello);
     assert_eq!(first, 0x16, "a TLS handshake");
+}
+
+#[tokio::test]
+async fn couriers_of_another_process_are_called() {
+    let Some(mut redis) = RedisServer::start().await else { return };
+    let pair = Pair::new(&redis).await;
+    let (api, worker) = (pair.api.clone(), pair.worker.clone());
+    let telling = tokio::spawn(async move { api.tell_of_deliveries().await });
+    let hearing = tokio::spawn(async move { worker.hear_of_deliveries().await });
+    let webhook = NewWebhook {
+        owner: None,
+        url: WebhookUrl::parse("https://hooks.example.org/").unwrap(),
+        description: String::new(),
+        events: DEFAULT_WEBHOOK_EVENTS.to_vec(),
+        is_enabled: true,
+    };
+    let (webhook, _) = pair.api.create_webhook(webhook).await.unwrap().unwrap();
+    let must_call = async || {
+        pair.api.test_webhook(None, webhook.id).await.unwrap().unwrap();
+        timeout(PATIENCE, pair.worker.wait_for_deliveries(LONG)).await.expect("called");
+    };
+    must_call().await;
+    redis.kill().await;
+    pair.api.test_webhook(None, webhook.id).await.unwrap().unwrap();
+    redis.restart().await;
+    until(async || redis.command(&["INFO", "clients"]).await.contains("blocked_clients:1")).await;
+    must_call().await;
+    until(async || redis.command(&["LLEN", "tinygen:couriers"]).await == "0").await;
+    telling.abort();
+    hearing.abort();
 }
 
 async fn until(is_there: impl AsyncFn() -> bool) {

@@ -29,7 +29,7 @@ pub struct WebhookConfig {
     pub overload_wait: Duration,
     /// The longest wait that a receiver may ask for.
     pub max_retry_after: Duration,
-    /// How often to look for messages that are due.
+    /// How long to wait for a call, or for a message that is due again, before looking anyway.
     pub idle: Duration,
     /// How often to remove what is kept no longer.
     pub sweep: Duration,
@@ -57,7 +57,7 @@ impl Default for WebhookConfig {
             jitter: 0.2,
             overload_wait: MINUTE,
             max_retry_after: 24 * HOUR,
-            idle: Duration::from_millis(500),
+            idle: Duration::from_secs(2),
             sweep: MINUTE,
         }
     }

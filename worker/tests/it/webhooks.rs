@@ -10,7 +10,7 @@ use egress::{Egress, EgressPolicy};
 use http::HeaderMap;
 use jobs::{
     Delivery, DeliveryFilter, DeliveryStatus, DisabledReason, EventKind, JobWebhook, Jobs, NewJob, NewWebhook,
-    WEBHOOK_EVENTS, Webhook, WebhookPolicy, WebhookSecret, WorkerId,
+    WEBHOOK_EVENTS, Webhook, WebhookChange, WebhookPolicy, WebhookSecret, WorkerId,
 };
 use serde_json::json;
 use standin::webhook_receiver::{Reaction, Received, WebhookReceiver};
@@ -301,6 +301,71 @@ async fn slow_receivers_delay_nobody_else() {
     let jobs = &database.jobs;
     let again = jobs.claim_deliveries(&WorkerId::new("next"), jobs::Pace::Slow, 64).await.unwrap();
     assert!(again.iter().any(|delivery| delivery.tries == 0) && again.len() == 40, "and may be sent at once");
+}
+
+/// So seldom does it look that a test does not see it.
+fn called() -> WebhookConfig {
+    WebhookConfig { idle: PATIENCE * 10, ..quick() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_courier_need_not_look_to_send_what_its_process_writes() {
+    let receiver = WebhookReceiver::obliging().await.unwrap();
+    let database = database().await;
+    let jobs = &database.jobs;
+    let (webhook, _) = register(jobs, &receiver.url("/"), &WEBHOOK_EVENTS).await;
+    let courier = Courier::start(jobs, called());
+    let mut count = 0;
+    let mut must_arrive = async |what: &str| {
+        count += 1;
+        let arrived = timeout(PATIENCE, receiver.arrived(count)).await;
+        arrived.unwrap_or_else(|_| panic!("nobody is called for {what}"));
+    };
+    let test = test_message(jobs, &webhook).await;
+    must_arrive("a test").await;
+    let canceled = jobs.submit(spec()).await.unwrap().id;
+    jobs.cancel(canceled).await.unwrap();
+    must_arrive("a job that is canceled as it waits").await;
+    jobs.submit(spec()).await.unwrap();
+    let lease = jobs.claim(&WorkerId::new("test")).await.unwrap().unwrap().lease;
+    must_arrive("a claim").await;
+    let now = chrono::Utc::now();
+    let record = StageRecord { key: StageKind::Plan.into(), output: json!({}), started_at: now, finished_at: now };
+    jobs.save_stage(&lease, &record).await.unwrap();
+    must_arrive("a stage").await;
+    jobs.succeed(&lease, &result()).await.unwrap();
+    must_arrive("a result").await;
+    until_over(jobs, &webhook).await;
+    jobs.redeliver(None, test.id).await.unwrap();
+    must_arrive("a redelivery").await;
+    until_over(jobs, &webhook).await;
+    let since = jobs.get(canceled).await.unwrap().unwrap().finished_at.unwrap();
+    let replayed = jobs.replay(None, webhook.id, since, None, None).await.unwrap().unwrap();
+    for _ in 0..replayed {
+        must_arrive("a replay").await;
+    }
+    assert_eq!(replayed, 4, "all but the test");
+    let enabled = |is_enabled| WebhookChange { is_enabled: Some(is_enabled), ..WebhookChange::default() };
+    jobs.change_webhook(None, webhook.id, &enabled(false)).await.unwrap();
+    canceled_job(jobs).await;
+    jobs.change_webhook(None, webhook.id, &enabled(true)).await.unwrap();
+    must_arrive("a webhook that is enabled").await;
+    courier.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_courier_need_not_look_to_try_again() {
+    let receiver = WebhookReceiver::start(|message| Reaction::Status(if message.number < 5 { 500 } else { 204 }));
+    let receiver = receiver.await.unwrap();
+    let database = database().await;
+    // No probe comes between.
+    let jobs = database.jobs.clone().with_webhook_policy(WebhookPolicy { breaker_failures: 100, ..forgiving() });
+    let (webhook, _) = register(&jobs, &receiver.url("/"), &[EventKind::JobCanceled]).await;
+    let courier = Courier::start(&jobs, called());
+    canceled_job(&jobs).await;
+    let delivery = until_over(&jobs, &webhook).await.remove(0);
+    assert_eq!((delivery.status, delivery.attempts), (DeliveryStatus::Delivered, 6));
+    courier.stop().await;
 }
 
 async fn register_of(jobs: &Jobs, owner: &str, url: &str) -> (Webhook, WebhookSecret) {

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use domain::JobId;
 
-use super::page::{DeliveriesQuery, PageOf};
+use super::page::{DeliveriesPage, DeliveriesQuery};
 use super::{NO_SUCH_DELIVERY, find_webhook, read_delivery_id};
 use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
@@ -31,10 +31,10 @@ pub(super) async fn list_webhook_deliveries(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
     PathOf(id): PathOf<String>,
-    page: PageOf,
+    page: DeliveriesPage,
 ) -> Result<Json<Page<DeliveryBody>>, ApiError> {
     let webhook = find_webhook(&state, &caller, &id).await?;
-    Ok(Json(page.page(state.jobs.webhook_deliveries(webhook.id, &page.filter()).await?)))
+    Ok(Json(page.of(state.jobs.webhook_deliveries(webhook.id, &page.filter()).await?)))
 }
 
 /// Answers with what was sent about a job, to its own webhook and to registered ones, newest first.
@@ -55,10 +55,10 @@ pub(super) async fn list_job_deliveries(
     State(state): State<ApiState>,
     caller: Caller<WebhooksWrite>,
     PathOf(id): PathOf<JobId>,
-    page: PageOf,
+    page: DeliveriesPage,
 ) -> Result<Json<Page<DeliveryBody>>, ApiError> {
     let job = find_job(&state, &caller, id).await?;
-    Ok(Json(page.page(state.jobs.job_deliveries(job.id, &page.filter()).await?)))
+    Ok(Json(page.of(state.jobs.job_deliveries(job.id, &page.filter()).await?)))
 }
 
 /// Answers with one delivery: what was sent, and what came of each attempt.

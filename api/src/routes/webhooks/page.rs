@@ -17,15 +17,15 @@ use crate::wire::{DeliveryBody, FieldError, Page};
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-/// Which deliveries a client wants to see.
-pub(super) struct PageOf(DeliveryFilter);
+/// The page of a list of deliveries that a client wants to see.
+pub(super) struct DeliveriesPage(DeliveryFilter);
 
 /// What the client writes behind the question mark.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(super) struct DeliveriesQuery {
-    /// Only those that stand there.
+    /// Only those with this status.
     #[param(value_type = Option<DeliveryStatusName>)]
     status: Option<String>,
     /// How many at most; 20 when absent.
@@ -35,7 +35,7 @@ pub(super) struct DeliveriesQuery {
     cursor: Option<String>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for PageOf {
+impl<S: Send + Sync> FromRequestParts<S> for DeliveriesPage {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
@@ -54,14 +54,14 @@ impl<S: Send + Sync> FromRequestParts<S> for PageOf {
     }
 }
 
-impl PageOf {
+impl DeliveriesPage {
     /// What to ask the store for: one more, to know whether there is a next page.
     pub(super) fn filter(&self) -> DeliveryFilter {
         DeliveryFilter { limit: self.0.limit + 1, ..self.0 }
     }
 
-    /// The page of what the store gave.
-    pub(super) fn page(&self, mut deliveries: Vec<Delivery>) -> Page<DeliveryBody> {
+    /// The page, of what the store gave.
+    pub(super) fn of(&self, mut deliveries: Vec<Delivery>) -> Page<DeliveryBody> {
         let limit = self.0.limit as usize;
         let has_more = deliveries.len() > limit;
         deliveries.truncate(limit);

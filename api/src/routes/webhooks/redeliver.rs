@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use jobs::{DeliveryStatus, Redelivery};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +13,7 @@ use super::{NO_SUCH_DELIVERY, NO_SUCH_WEBHOOK, find_webhook, read_delivery_id};
 use crate::ApiState;
 use crate::caller::{Caller, WebhooksWrite};
 use crate::error::ApiError;
+use crate::field::Mistakes;
 use crate::json_body::JsonBody;
 use crate::openapi::ReplayStatusName;
 use crate::path_of::PathOf;
@@ -109,19 +110,7 @@ pub(super) async fn replay(
     JsonBody(request): JsonBody<Replay>,
 ) -> Result<impl IntoResponse, ApiError> {
     let webhook = find_webhook(&state, &caller, &id).await?;
-    let invalid = |pointer: &str, detail: String| ApiError::Invalid(vec![FieldError::new(pointer, detail)]);
-    let read_time = |pointer: &'static str| {
-        let detail = "is not a time such as 2026-09-04T12:30:00Z (RFC 3339)".to_owned();
-        move |text: String| DateTime::parse_from_rfc3339(&text).map_err(|_| invalid(pointer, detail.clone()))
-    };
-    let since = request.since.ok_or_else(|| invalid("/since", "is required".to_owned()))?;
-    let since = read_time("/since")(since)?.to_utc();
-    let until = request.until.map(read_time("/until")).transpose()?.map(|time| time.to_utc());
-    let status = match request.status.as_deref() {
-        None | Some("failed") => DeliveryStatus::Failed,
-        Some("delivered") => DeliveryStatus::Delivered,
-        Some(other) => return Err(invalid("/status", format!("`{other}` is neither failed nor delivered"))),
-    };
+    let Chosen { since, until, status } = request.read().map_err(ApiError::Invalid)?;
     if webhook.disabled_at.is_some() {
         return Err(ApiError::WebhookDisabled);
     }
@@ -129,4 +118,38 @@ pub(super) async fn replay(
     let deliveries = replayed.ok_or(NO_SUCH_WEBHOOK)?;
     tracing::info!(webhook.id = %webhook.id, deliveries, "Somebody asked for messages to be sent again");
     Ok((StatusCode::ACCEPTED, Json(Replayed { deliveries })))
+}
+
+/// A [`Replay`] that was read.
+struct Chosen {
+    since: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+    status: DeliveryStatus,
+}
+
+impl Replay {
+    fn read(self) -> Result<Chosen, Vec<FieldError>> {
+        let mut mistakes = Mistakes::default();
+        let since = self.since.ok_or_else(|| FieldError::new("/since", "is required"));
+        let since = mistakes.note(since.and_then(|text| read_time("/since", &text)));
+        let until = mistakes.note(self.until.map(|text| read_time("/until", &text)).transpose());
+        let status = mistakes.note(read_status(self.status.as_deref()));
+        let (Some(since), Some(until), Some(status)) = (since, until, status) else { return Err(mistakes.into()) };
+        Ok(Chosen { since, until, status })
+    }
+}
+
+fn read_time(pointer: &str, text: &str) -> Result<DateTime<Utc>, FieldError> {
+    let time = DateTime::parse_from_rfc3339(text);
+    let detail = "is not a time such as 2026-09-04T12:30:00Z (RFC 3339)";
+    time.map(|time| time.to_utc()).map_err(|_| FieldError::new(pointer, detail))
+}
+
+/// What messages came to that are to be sent again: what waits is sent anyway.
+fn read_status(name: Option<&str>) -> Result<DeliveryStatus, FieldError> {
+    match name {
+        None | Some("failed") => Ok(DeliveryStatus::Failed),
+        Some("delivered") => Ok(DeliveryStatus::Delivered),
+        Some(other) => Err(FieldError::new("/status", format!("`{other}` is neither failed nor delivered"))),
+    }
 }

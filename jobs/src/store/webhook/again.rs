@@ -12,6 +12,7 @@ impl Store {
     /// Sends a message again, or at once when it waits; one that is on its way stays on it.
     pub(crate) async fn redeliver(&self, owner: Option<&str>, id: DeliveryId) -> Result<Redelivery, StoreError> {
         let (mut tx, now) = self.begin().await?;
+        // Locks the receiver's row, before the delivery's.
         let receiver: Option<(Uuid, String, bool)> = on!(&mut tx, conn => {
             sqlx::query_as(
                 "UPDATE webhooks SET updated_at = updated_at
@@ -45,6 +46,7 @@ impl Store {
         }
         wake(&mut tx, webhook_id, now).await?;
         commit(tx).await?;
+        self.couriers.ring();
         Ok(Redelivery::Queued)
     }
 
@@ -58,6 +60,7 @@ impl Store {
         status: Option<DeliveryStatus>,
     ) -> Result<Option<u64>, StoreError> {
         let (mut tx, now) = self.begin().await?;
+        // Locks the receiver's row, before the deliveries'.
         let found: Option<Uuid> = on!(&mut tx, conn => {
             sqlx::query_scalar(
                 "UPDATE webhooks SET updated_at = updated_at
@@ -88,6 +91,7 @@ impl Store {
         });
         wake(&mut tx, webhook_id, now).await?;
         commit(tx).await?;
+        self.couriers.ring();
         Ok(Some(replayed))
     }
 }

@@ -14,6 +14,14 @@ use crate::webhook::{
     WebhookSecret,
 };
 
+/// The columns of a [`WebhookRow`].
+macro_rules! webhook_columns {
+    () => {
+        "id, url, description, events, disabled_at, disabled_reason, failing_since, consecutive_failures, created_at,
+         updated_at"
+    };
+}
+
 /// A row of `webhooks`.
 #[derive(FromRow)]
 struct WebhookRow {
@@ -107,13 +115,13 @@ impl Store {
     /// The webhooks of an owner, oldest first.
     pub(crate) async fn webhooks(&self, owner: Option<&str>) -> Result<Vec<Webhook>, StoreError> {
         let rows: Vec<WebhookRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT id, url, description, events, disabled_at, disabled_reason, failing_since,
-                        consecutive_failures, created_at, updated_at
-                 FROM webhooks
+            sqlx::query_as(concat!(
+                "SELECT ",
+                webhook_columns!(),
+                " FROM webhooks
                  WHERE kind = 'endpoint' AND deleted_at IS NULL AND ($1 IS NULL OR owner = $1)
                  ORDER BY id",
-            )
+            ))
             .bind(owner)
             .fetch_all(pool)
             .await?
@@ -124,12 +132,12 @@ impl Store {
     /// One webhook of an owner.
     pub(crate) async fn webhook(&self, owner: Option<&str>, id: WebhookId) -> Result<Option<Webhook>, StoreError> {
         let row: Option<WebhookRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT id, url, description, events, disabled_at, disabled_reason, failing_since,
-                        consecutive_failures, created_at, updated_at
-                 FROM webhooks
+            sqlx::query_as(concat!(
+                "SELECT ",
+                webhook_columns!(),
+                " FROM webhooks
                  WHERE id = $1 AND kind = 'endpoint' AND deleted_at IS NULL AND ($2 IS NULL OR owner = $2)",
-            )
+            ))
             .bind(id.0)
             .bind(owner)
             .fetch_optional(pool)
@@ -148,7 +156,7 @@ impl Store {
         let (mut tx, now) = self.begin().await?;
         let is_new_start = change.url.is_some() || change.is_enabled == Some(true);
         let row: Option<WebhookRow> = on!(&mut tx, conn => {
-            sqlx::query_as(
+            sqlx::query_as(concat!(
                 "UPDATE webhooks
                  SET url = COALESCE($3, url),
                      description = COALESCE($4, description),
@@ -160,9 +168,9 @@ impl Store {
                      probe_at = CASE WHEN $8 THEN NULL ELSE probe_at END,
                      updated_at = $9
                  WHERE id = $1 AND kind = 'endpoint' AND deleted_at IS NULL AND ($2 IS NULL OR owner = $2)
-                 RETURNING id, url, description, events, disabled_at, disabled_reason, failing_since,
-                     consecutive_failures, created_at, updated_at",
-            )
+                 RETURNING ",
+                webhook_columns!(),
+            ))
             .bind(id.0)
             .bind(owner)
             .bind(change.url.as_ref().map(WebhookUrl::as_str))
@@ -177,6 +185,7 @@ impl Store {
         });
         let webhook = row.map(Webhook::try_from).transpose()?;
         commit(tx).await?;
+        self.couriers.ring_if(is_new_start);
         Ok(webhook)
     }
 
@@ -245,6 +254,7 @@ impl Store {
                 .await?;
         });
         commit(tx).await?;
+        self.couriers.ring();
         Ok(Some(Delivery {
             id: delivery_id,
             webhook_id: Some(id),

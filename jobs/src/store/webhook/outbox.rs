@@ -80,7 +80,7 @@ pub(in crate::store) async fn attach_webhook(
     super::secret::ensure_default(tx, owner, now).await
 }
 
-/// Writes a delivery of the event to everybody who wants to be told of it.
+/// Writes a delivery of the event to everybody who wants to be told of it. Gives whether anybody does.
 pub(in crate::store) async fn write_deliveries(
     tx: &mut Tx,
     id: JobId,
@@ -88,9 +88,9 @@ pub(in crate::store) async fn write_deliveries(
     kind: EventKind,
     data: &Value,
     at: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     if !WEBHOOK_EVENTS.contains(&kind) {
-        return Ok(());
+        return Ok(false);
     }
     let mut targets = Vec::new();
     for target in targets_of(tx, id).await? {
@@ -99,7 +99,7 @@ pub(in crate::store) async fn write_deliveries(
         }
     }
     if targets.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let notice = read_notice(tx, id, seq, kind, data, at).await?;
     let (message_id, body) = (notice.message_id(), notice.body());
@@ -123,7 +123,7 @@ pub(in crate::store) async fn write_deliveries(
             .await?;
         });
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn targets_of(tx: &mut Tx, id: JobId) -> Result<Vec<Target>, StoreError> {

@@ -20,7 +20,7 @@ use crate::chaos::sized;
 const DOWN: Duration = Duration::from_secs(20);
 /// An answer that makes its receiver a slow one.
 const SLOW: Duration = Duration::from_secs(3);
-/// From the end of a job to the word of it at a quick receiver, while others are slow or silent: a look each 500 ms,
+/// From the end of a job to the word of it at a quick receiver, while others are slow or silent: a look every 2 s,
 /// the messages before it, and what a busy machine adds.
 const QUICK: TimeDelta = TimeDelta::seconds(8);
 /// Longest wait for all messages.

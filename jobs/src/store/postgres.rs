@@ -1,0 +1,122 @@
+//! Postgres, behind a network that may fall silent.
+//!
+//! A connection that has died without a word looks like one whose answer takes long, and the kernel waits for it for a
+//! quarter of an hour. So nothing here is waited for without end, and a connection that says nothing is not used again.
+
+use std::io;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{
+    Connection, Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr, Transaction,
+};
+use tokio::time::timeout;
+
+/// Longest time for a new or free connection: who asks over HTTP should soon hear that Postgres is away.
+const CONNECT: Duration = Duration::from_secs(3);
+/// Longest time for an answer to a statement: more than the locks of a process that has fallen silent last, less than most
+/// clients wait for theirs. Whether the statement was carried out is not known then.
+const ANSWER: Duration = Duration::from_secs(15);
+/// Longest time for a connection that has nothing to do to say that it lives, before it is used and after.
+const PING: Duration = Duration::from_secs(1);
+
+/// Where statements run that stand alone.
+#[derive(Debug, Clone)]
+pub(crate) struct Connections(PgPool);
+
+/// Where statements run that belong together. Dropped without a commit, it rolls back.
+#[derive(Debug)]
+pub(crate) struct PgTx(Transaction<'static, Postgres>);
+
+impl Connections {
+    /// Connects when first used.
+    pub(super) fn new(options: PgConnectOptions, max_connections: u32) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(CONNECT)
+            // In place of sqlx's own test, which would use up all the time there is for a connection.
+            .test_before_acquire(false)
+            .before_acquire(|connection, _| lives(connection).map(Ok).boxed())
+            // Before sqlx's own test, which waits without end and keeps the place of the connection meanwhile.
+            .after_release(|connection, _| lives(connection).map(Ok).boxed());
+        Self(pool.connect_lazy_with(options))
+    }
+
+    pub(super) async fn begin(&self) -> Result<Box<PgTx>, Error> {
+        Ok(Box::new(PgTx(answered(self.0.begin()).await?)))
+    }
+
+    /// For what may take as long as it needs.
+    pub(super) fn unbounded(&self) -> &PgPool {
+        &self.0
+    }
+}
+
+impl PgTx {
+    pub(super) async fn commit(self) -> Result<(), Error> {
+        answered(self.0.commit()).await
+    }
+}
+
+async fn lives(connection: &mut PgConnection) -> bool {
+    matches!(timeout(PING, connection.ping()).await, Ok(Ok(())))
+}
+
+/// What Postgres says, if it does in time.
+async fn answered<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let late = |late| Error::Io(io::Error::new(io::ErrorKind::TimedOut, late));
+    timeout(ANSWER, answer).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
+}
+
+type Step = Either<PgQueryResult, PgRow>;
+
+/// Runs statements through what is within, and waits for each no longer than [`ANSWER`].
+macro_rules! run_in_time {
+    ($executor:ty) => {
+        impl<'c> Executor<'c> for $executor {
+            type Database = Postgres;
+
+            fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Step, Error>>
+            where
+                'c: 'e,
+                E: 'q + Execute<'q, Postgres>,
+            {
+                as_stream(answered(self.0.fetch_many(query).try_collect()))
+            }
+
+            fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
+            where
+                'c: 'e,
+                E: 'q + Execute<'q, Postgres>,
+            {
+                answered(self.0.fetch_optional(query)).boxed()
+            }
+
+            fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
+            where
+                'c: 'e,
+            {
+                answered(self.0.prepare_with(sql, types)).boxed()
+            }
+
+            fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
+            where
+                'c: 'e,
+            {
+                answered(self.0.describe(sql)).boxed()
+            }
+        }
+    };
+}
+run_in_time!(&'c Connections);
+run_in_time!(&'c mut PgTx);
+
+/// The time is for all steps together: nobody here reads them one by one.
+fn as_stream<'e>(
+    steps: impl Future<Output = Result<Vec<Step>, Error>> + Send + 'e,
+) -> BoxStream<'e, Result<Step, Error>> {
+    steps.map_ok(|steps| stream::iter(steps).map(Ok)).try_flatten_stream().boxed()
+}
