@@ -9,7 +9,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::rows::from_json;
-use super::running::{Room, has_room, room};
+use super::running::{Room, has_room, limits_reached, room};
 use super::{On, Store, Tx, after, commit, event, on, to_count, to_small_count};
 use crate::error::StoreError;
 use crate::event::EventKind;
@@ -53,7 +53,7 @@ pub(super) use {claimable, due, orphaned};
 /// A job that may be started, unless its owner is passed over.
 macro_rules! startable {
     () => {
-        concat!(due!("$1"), " AND ", has_room!(), " AND ($7 IS NULL OR COALESCE(owner, '') <> $7)")
+        concat!(due!("$1"), " AND ", has_room!(in "limits_reached"), " AND ($7 IS NULL OR COALESCE(owner, '') <> $7)")
     };
 }
 
@@ -63,7 +63,10 @@ macro_rules! startable {
 macro_rules! claim {
     ($skip_locked:literal, $must_be_counted:literal) => {
         concat!(
-            "UPDATE jobs
+            "WITH limits_reached AS (",
+            limits_reached!(),
+            ")
+             UPDATE jobs
              SET status = 'running',
                  attempt = attempt + CASE status WHEN 'queued' THEN 1 ELSE 0 END,
                  rescues = rescues + CASE status WHEN 'queued' THEN 0 ELSE 1 END,

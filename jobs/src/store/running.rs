@@ -5,18 +5,33 @@
 use super::{On, Tx};
 use crate::error::StoreError;
 
-/// A waiting job that may run beside the running jobs of its owner.
-///
-/// An owner with n running jobs has no room for jobs whose limit is 1 to n: these pairs are what the inner SELECT lists,
-/// once for the whole statement, and not before it comes to a job that has a limit.
-macro_rules! has_room {
+/// The owners with the limits that they have reached: 1 to n for n running jobs.
+macro_rules! limits_reached {
     () => {
-        "(max_running = 0 OR (COALESCE(owner, ''), max_running) NOT IN (
-             SELECT COALESCE(owner, ''), ROW_NUMBER() OVER (PARTITION BY COALESCE(owner, ''))
-             FROM jobs WHERE status = 'running'))"
+        "SELECT COALESCE(owner, '') AS owner, ROW_NUMBER() OVER (PARTITION BY COALESCE(owner, '')) AS max_running
+         FROM jobs WHERE status = 'running'"
     };
 }
-pub(super) use has_room;
+
+/// A waiting job that may run beside the running jobs of its owner. What is reached is listed once for the whole statement,
+/// and not before that comes to a job with a limit.
+macro_rules! has_room {
+    () => {
+        concat!(
+            "(max_running = 0 OR (COALESCE(owner, ''), max_running) NOT IN (",
+            $crate::store::running::limits_reached!(),
+            "))"
+        )
+    };
+    (in $limits_reached:literal) => {
+        concat!(
+            "(max_running = 0 OR (COALESCE(owner, ''), max_running) NOT IN (SELECT owner, max_running FROM ",
+            $limits_reached,
+            "))"
+        )
+    };
+}
+pub(super) use {has_room, limits_reached};
 
 /// Whether a job with a limit, which this transaction has just set running, may run.
 pub(super) enum Room {
