@@ -50,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) max_creations_per_minute: u32,
     pub(crate) max_requests_per_minute: u32,
     pub(crate) max_queued_jobs: u64,
+    pub(crate) max_running_jobs: u64,
     pub(crate) max_jobs_per_day: u64,
     #[serde(deserialize_with = "dollars")]
     pub(crate) max_usd_per_day: Cost,

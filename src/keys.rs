@@ -54,6 +54,7 @@ fn read(args: CreateKeyArgs) -> anyhow::Result<NewKey> {
             creations_per_minute: args.creations_per_minute,
             requests_per_minute: args.requests_per_minute,
             queued_jobs: args.queued_jobs,
+            running_jobs: args.running_jobs,
             jobs_per_day: args.jobs_per_day,
             cost_per_day: args.usd_per_day,
         },

@@ -103,6 +103,7 @@ fn limits(config: &Config) -> Limits {
         requests_per_minute: config.max_requests_per_minute,
         quota: Quota {
             queued_jobs: config.max_queued_jobs,
+            running_jobs: config.max_running_jobs,
             jobs_per_day: config.max_jobs_per_day,
             cost_per_day: config.max_usd_per_day,
         },

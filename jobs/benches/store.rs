@@ -1,5 +1,5 @@
 //! What the store costs: a stored stage, a job without work from submission to its end, and a claim before few and many
-//! waiting jobs.
+//! waiting jobs, also when most of them have to wait for their owner's running jobs.
 //!
 //! `cargo bench -p jobs` measures on SQLite; with `TINYGEN_TEST_POSTGRES_URL` set also on Postgres, in a schema that is
 //! dropped afterwards. SQLite files are made in the current folder: a temporary one may be in memory.
@@ -19,6 +19,8 @@ const JOBS: usize = 200;
 const WORKERS: usize = 8;
 /// Waiting jobs before which claims are timed.
 const WAITING: [usize; 3] = [10, 1_000, 100_000];
+/// Waiting jobs of one owner who may run no more of them, all of them before the others.
+const PASSED_OVER: usize = 10_000;
 /// A plan or a set of edits; a sheet may be a hundred times as large.
 const SMALL_OUTPUT_BYTES: usize = 10 << 10;
 const LARGE_OUTPUT_BYTES: usize = 1 << 20;
@@ -58,6 +60,14 @@ async fn measure(database: &str, url: &str) {
         let claim = claims(jobs, goal.min(STAGES)).await;
         println!("{database}: a claim before {goal} waiting jobs in {claim:.2?} (median)");
     }
+    let submission = submissions(jobs).await;
+    println!("{database}: a submission after {waiting} waiting jobs in {submission:.2?} (median)");
+    fill_to_the_limit(url, PASSED_OVER).await;
+    jobs.claim(&WorkerId::new("bench")).await.unwrap().unwrap();
+    let (claim, submission) = (claims(jobs, STAGES).await, submissions(jobs).await);
+    println!(
+        "{database}: a claim past {PASSED_OVER} jobs without room in {claim:.2?}, a submission in {submission:.2?} (median)"
+    );
 }
 
 /// The median time to note a stage's start and to store its output.
@@ -124,6 +134,34 @@ async fn fill(url: &str, count: usize) {
         sqlx::query(statement("gen_random_uuid()")).execute(&mut connection).await.unwrap();
         sqlx::query("ANALYZE jobs").execute(&mut connection).await.unwrap();
     }
+}
+
+/// Turns waiting jobs into those of an owner who may run one at a time, and puts them before all others.
+async fn fill_to_the_limit(url: &str, count: usize) {
+    let statement = AssertSqlSafe(format!(
+        "UPDATE jobs SET owner = 'full', max_running = 1, turn = turn - 1000000
+         WHERE id IN (SELECT id FROM jobs WHERE status = 'queued' AND owner = 'many' ORDER BY turn LIMIT {count})"
+    ));
+    if url.starts_with("sqlite:") {
+        let mut connection = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        sqlx::query("VACUUM ANALYZE jobs").execute(&mut connection).await.unwrap();
+    }
+}
+
+/// The median time of a submission.
+async fn submissions(jobs: &Jobs) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..STAGES {
+        let start = Instant::now();
+        jobs.submit(spec()).await.unwrap();
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// The median time of a claim; what is claimed waits again afterwards.

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct Quota {
     /// Jobs that wait for a worker at the same time.
     pub queued_jobs: u64,
+    /// Jobs that run at the same time. Nothing is refused for it: a job waits until fewer run.
+    pub running_jobs: u64,
     /// Jobs accepted on one day (UTC).
     pub jobs_per_day: u64,
     /// What calls to the model may have cost on one day (UTC) when another job is accepted. Jobs that were accepted
@@ -33,7 +35,7 @@ impl Default for Limits {
         Self {
             creations_per_minute: 60,
             requests_per_minute: 1_200,
-            quota: Quota { queued_jobs: 1_000, jobs_per_day: 0, cost_per_day: Cost::ZERO },
+            quota: Quota { queued_jobs: 1_000, running_jobs: 0, jobs_per_day: 0, cost_per_day: Cost::ZERO },
         }
     }
 }
@@ -50,6 +52,8 @@ pub struct LimitOverrides {
     pub requests_per_minute: Option<u32>,
     /// Jobs that wait for a worker at the same time.
     pub queued_jobs: Option<u64>,
+    /// Jobs that run at the same time.
+    pub running_jobs: Option<u64>,
     /// Jobs accepted on one day (UTC).
     pub jobs_per_day: Option<u64>,
     /// What calls to the model may have cost on one day (UTC) when another job is accepted.
@@ -65,6 +69,7 @@ impl Limits {
             requests_per_minute: own.requests_per_minute.unwrap_or(self.requests_per_minute),
             quota: Quota {
                 queued_jobs: own.queued_jobs.unwrap_or(self.quota.queued_jobs),
+                running_jobs: own.running_jobs.unwrap_or(self.quota.running_jobs),
                 jobs_per_day: own.jobs_per_day.unwrap_or(self.quota.jobs_per_day),
                 cost_per_day: own.cost_per_day.unwrap_or(self.quota.cost_per_day),
             },
@@ -105,9 +110,14 @@ mod tests {
 
     #[test]
     fn a_key_overrides_only_what_it_names() {
-        let own = LimitOverrides { jobs_per_day: Some(5), queued_jobs: Some(0), ..LimitOverrides::default() };
+        let own = LimitOverrides {
+            jobs_per_day: Some(5),
+            queued_jobs: Some(0),
+            running_jobs: Some(2),
+            ..LimitOverrides::default()
+        };
         let limits = Limits::default().with(&own);
-        let quota = Quota { jobs_per_day: 5, queued_jobs: 0, ..Limits::default().quota };
+        let quota = Quota { jobs_per_day: 5, queued_jobs: 0, running_jobs: 2, ..Limits::default().quota };
         assert_eq!(limits, Limits { quota, ..Limits::default() });
     }
 }

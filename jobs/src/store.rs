@@ -24,6 +24,7 @@ mod purge;
 mod quota;
 mod retry;
 mod rows;
+mod running;
 mod stage;
 mod sweep;
 mod trace;

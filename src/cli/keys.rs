@@ -48,6 +48,9 @@ pub(crate) struct CreateKeyArgs {
     /// Jobs of the owner that may wait for a worker.
     #[arg(long, value_name = "COUNT")]
     pub(crate) queued_jobs: Option<u64>,
+    /// Jobs of the owner that may run at the same time; more of them wait.
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) running_jobs: Option<u64>,
     /// New jobs of the owner on one day (UTC).
     #[arg(long, value_name = "COUNT")]
     pub(crate) jobs_per_day: Option<u64>,

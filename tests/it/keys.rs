@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use standin::claude::{Reply, RequestView};
 
 use crate::app::{Server, World, diligent};
 use crate::cluster::Cluster;
@@ -33,6 +34,25 @@ impl Server {
     fn create(&self, repo_url: &str) -> RequestBuilder {
         let body = json!({"repoUrl": repo_url, "prompt": "It says Helo. Make it say Hello."});
         self.client.post(format!("{}/analyze/", self.url)).json(&body)
+    }
+
+    async fn job_with(&self, key: &str, id: &str) -> Value {
+        let request = self.client.get(format!("{}/jobs/{id}", self.url)).bearer_auth(key);
+        request.send().await.expect("an answer").json().await.expect("JSON")
+    }
+
+    /// Polls until the job has this status.
+    async fn until(&self, key: &str, id: &str, status: &str) -> Value {
+        let polls = async {
+            loop {
+                let job = self.job_with(key, id).await;
+                if job["status"] == status {
+                    return job;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, polls).await.unwrap_or_else(|_| panic!("never {status}"))
     }
 
     async fn status_with(&self, key: &str, path: &str) -> StatusCode {
@@ -215,6 +235,45 @@ async fn two_servers_together_keep_to_a_quota() {
         server.terminate().await;
     }
     cluster.remove().await;
+}
+
+#[tokio::test]
+async fn an_owner_runs_one_job_at_a_time_while_others_go_on() {
+    const ENDLESS: &str = "Take your time.";
+    let script =
+        |request: &RequestView| if request.first_text().contains(ENDLESS) { Reply::hang() } else { diligent(request) };
+    let world = World::new(script).await;
+    let bounded = world.tinygen(&["keys", "create", "--name", "a", "--owner", "a", "--running-jobs", "1"]).await;
+    let other = world.tinygen(&["keys", "create", "--name", "b", "--owner", "b"]).await;
+    let (bounded, other) = (key_of(&bounded), key_of(&other));
+    // Of its four slots, one is to be used.
+    let server = world.serve().await;
+    let submit = async |key: &str, prompt: &str| -> String {
+        let request = server.create(&world.repo_url).bearer_auth(key);
+        let request = request.json(&json!({"repoUrl": world.repo_url, "prompt": prompt}));
+        let job: Value = request.send().await.expect("an answer").json().await.expect("JSON");
+        job["id"].as_str().expect("an id").to_owned()
+    };
+    let endless = submit(&bounded, ENDLESS).await;
+    let waiting = [submit(&bounded, "Say Hello.").await, submit(&bounded, "Say it well.").await];
+    let others = submit(&other, "Say Hello.").await;
+    server.until(&other, &others, "succeeded").await;
+    server.until(&bounded, &endless, "running").await;
+    for id in &waiting {
+        assert_eq!(server.job_with(&bounded, id).await["status"], "queued");
+    }
+    let cancel = server.client.post(format!("{}/jobs/{endless}/cancel", server.url)).bearer_auth(&bounded);
+    assert!(cancel.send().await.expect("an answer").status().is_success());
+    let mut jobs = vec![server.until(&bounded, &endless, "canceled").await];
+    for id in &waiting {
+        jobs.push(server.until(&bounded, id, "succeeded").await);
+    }
+    let time = |job: &Value, name: &str| job[name].as_str().expect("a time").to_owned();
+    for pair in jobs.windows(2) {
+        let (end, start) = (time(&pair[0], "finishedAt"), time(&pair[1], "startedAt"));
+        assert!(end <= start, "one ran until {end}, the next one from {start}");
+    }
+    server.terminate().await;
 }
 
 /// Sends all requests at once.

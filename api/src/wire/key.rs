@@ -57,6 +57,9 @@ pub struct LimitsBody {
     /// Jobs that wait for a worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queued_jobs: Option<u64>,
+    /// Jobs that run at the same time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_jobs: Option<u64>,
     /// New jobs on one day (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jobs_per_day: Option<u64>,
@@ -94,6 +97,7 @@ impl From<LimitOverrides> for LimitsBody {
             creations_per_minute: limits.creations_per_minute,
             requests_per_minute: limits.requests_per_minute,
             queued_jobs: limits.queued_jobs,
+            running_jobs: limits.running_jobs,
             jobs_per_day: limits.jobs_per_day,
             usd_per_day: limits.cost_per_day.map(domain::Cost::as_usd),
         }

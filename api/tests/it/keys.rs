@@ -36,12 +36,12 @@ async fn the_server_is_open_until_the_first_key_is_made() {
     let accepted = server.create(&seed()).await;
     assert_eq!((accepted.status, accepted.header("ratelimit")), (202, None));
     let body = json!({"name": "first", "owner": "me", "scopes": ["admin", "jobs:write", "jobs:read"],
-                      "expiresInSeconds": 86_400, "limits": {"jobsPerDay": 5, "usdPerDay": 0.1}});
+                      "expiresInSeconds": 86_400, "limits": {"runningJobs": 2, "jobsPerDay": 5, "usdPerDay": 0.1}});
     let made = Answer::of(server.request(Method::POST, "/keys").json(&body)).await;
     assert_eq!((made.status, made.header("cache-control")), (201, Some("no-store")));
     let made = made.json();
     assert_eq!(made["scopes"], json!(["jobs:read", "jobs:write", "admin"]));
-    assert_eq!(made["limits"], json!({"jobsPerDay": 5, "usdPerDay": 0.1}));
+    assert_eq!(made["limits"], json!({"runningJobs": 2, "jobsPerDay": 5, "usdPerDay": 0.1}));
     let key = made["key"].as_str().expect("a key");
     assert!(key.starts_with(&format!("tg_{}_", made["id"].as_str().expect("an id"))), "{key}");
 

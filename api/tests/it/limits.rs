@@ -111,3 +111,30 @@ async fn a_full_queue_is_the_owners_or_everybodys() {
     }
     refused(&server.create(&seed()).await, "queue_full", "waiting-jobs");
 }
+
+#[tokio::test]
+async fn running_jobs_are_the_servers_bound_or_the_keys_and_refuse_nothing() {
+    let quota = Quota { running_jobs: 1, ..Limits::default().quota };
+    let server = Server::start_with(Limits { quota, ..Limits::default() }).await;
+    let own = LimitOverrides { running_jobs: Some(2), ..LimitOverrides::default() };
+    let keys = [(server.key_of("a").await, 1), (key_with(&server, "b", own).await, 2)];
+    for (key, limit) in &keys {
+        let mut created = Vec::new();
+        for _ in 0..3 {
+            let answer = server.post_with(key, "/analyze/", &seed()).await;
+            assert_eq!(answer.status, 202);
+            created.push(answer);
+        }
+        let mut last = None;
+        for _ in 0..*limit {
+            last = Some(work::claim(&server.jobs).await);
+        }
+        assert!(work::try_claim(&server.jobs).await.is_none(), "the others wait");
+        let last = last.expect("a limit");
+        server.jobs.succeed(&last.lease, &work::result(domain::Outcome::Changed, b"x\n")).await.expect("succeed");
+        let path = format!("/jobs/{}/retry", last.id);
+        assert_eq!(server.post_with(key, &path, &json!({})).await.status, 202);
+        work::claim(&server.jobs).await;
+        assert!(work::try_claim(&server.jobs).await.is_none(), "a retry keeps to it");
+    }
+}

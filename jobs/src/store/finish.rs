@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 use domain::{Failure, JobResult};
 use serde_json::{Value, json};
 
+use super::claim::due;
 use super::job::next_turn;
 use super::rows::to_json;
+use super::running::has_room;
 use super::{Change, Store, after, ended, on, to_small_count};
 use crate::error::StoreError;
 use crate::event::EventKind;

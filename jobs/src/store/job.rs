@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use domain::{Cost, JobId, JobStatus, Priority, TokenUsage};
 use serde_json::json;
 
-use super::quota::Admission;
+use super::claim::due;
+use super::quota::{Admission, max_running};
 use super::rows::{JobRow, job_columns, to_json};
+use super::running::has_room;
 use super::webhook::attach_webhook;
 use super::{Store, Tx, commit, event, on, to_count};
 use crate::error::StoreError;
@@ -13,7 +15,8 @@ use crate::event::EventKind;
 use crate::job::{Idempotency, Job, NewJob};
 use crate::lease::Policy;
 
-/// The turn of a job that an owner puts in the queue: after the owner's last one, and not before the one that is next.
+/// The turn of a job that an owner puts in the queue: after the owner's last one, and not before the one that is next. Who
+/// is passed over because enough of their jobs run is not next, unless there is nobody else.
 ///
 /// So owners with many jobs and owners with one take turns, and nobody saves turns up by having no job. Two submissions
 /// at the same moment may get the same turn: an owner then starts as many jobs in that round.
@@ -23,10 +26,15 @@ macro_rules! next_turn {
             "(SELECT MAX(turn) FROM (
                  SELECT MAX(turn) + 1 AS turn FROM jobs WHERE status = 'queued' AND COALESCE(owner, '') = ",
             $owner,
-            "    UNION ALL SELECT MIN(turn) FROM jobs
-                           WHERE status = 'queued' AND (next_attempt_at IS NULL OR next_attempt_at <= ",
-            $now,
-            ")
+            "    UNION ALL SELECT COALESCE(
+                     (SELECT MIN(turn) FROM jobs WHERE ",
+            due!($now),
+            "        AND ",
+            has_room!(),
+            "        ),
+                     (SELECT MIN(turn) FROM jobs WHERE ",
+            due!($now),
+            "        ))
                  UNION ALL SELECT 0) AS turns)"
         )
     };
@@ -93,8 +101,8 @@ impl Store {
                 "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
                                input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
                                created_at, owner, priority, rank, repo_url, idempotency_key, idempotency_sha256,
-                               trace_context, turn)
-             VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, ",
+                               trace_context, max_running, turn)
+             VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, $12, ",
                 next_turn!("COALESCE($5, '')", "$4"),
                 ")
                  ON CONFLICT (COALESCE(owner, ''), idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
@@ -110,6 +118,7 @@ impl Store {
             .bind(new.idempotency.map(|idempotency| &idempotency.key))
             .bind(new.idempotency.map(|idempotency| &idempotency.body_sha256))
             .bind(trace_context)
+            .bind(max_running(quota.as_ref()))
             .execute(&mut **conn)
             .await?
             .rows_affected()

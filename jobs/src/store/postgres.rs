@@ -59,6 +59,10 @@ impl PgTx {
     pub(super) async fn commit(self) -> Result<(), Error> {
         answered(self.0.commit()).await
     }
+
+    pub(super) async fn rollback(self) -> Result<(), Error> {
+        answered(self.0.rollback()).await
+    }
 }
 
 async fn lives(connection: &mut PgConnection) -> bool {

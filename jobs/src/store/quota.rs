@@ -15,6 +15,11 @@ const DAY_SECONDS: i64 = 86_400;
 /// When to ask again while too many jobs wait: nobody knows how soon workers get on.
 const RETRY_WHILE_FULL: Duration = Duration::from_mins(1);
 
+/// How many jobs of the owner may run at the same time; 0 is no bound.
+pub(super) fn max_running(quota: Option<&Quota>) -> i64 {
+    quota.map_or(0, |quota| to_bigint(quota.running_jobs))
+}
+
 /// A job that was just put in the queue, in a transaction that is not committed yet.
 pub(super) struct Admission<'a> {
     pub(super) owner: Option<&'a str>,

@@ -3,9 +3,11 @@
 use domain::{JobId, JobSpec, JobStatus, StageKind};
 use serde_json::json;
 
+use super::claim::due;
 use super::job::{next_turn, rank};
-use super::quota::Admission;
+use super::quota::{Admission, max_running};
 use super::rows::from_json;
+use super::running::has_room;
 use super::{Store, Tx, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
@@ -23,7 +25,7 @@ impl Store {
                  SET status = 'queued', attempt = 0, rescues = 0, worked_micros = 0, result = NULL, diff = NULL,
                      failure = NULL, last_failure = NULL, finished_at = NULL, cancel_requested_at = NULL,
                      retried_at = $2,
-                     trace_context = $3, attempt_trace_context = NULL,
+                     trace_context = $3, attempt_trace_context = NULL, max_running = $4,
                      turn = ",
                 next_turn!("COALESCE(jobs.owner, '')", "$2"),
                 ",   version = version + 1
@@ -33,6 +35,7 @@ impl Store {
             .bind(id.as_uuid())
             .bind(now)
             .bind(trace_context)
+            .bind(max_running(quota))
             .fetch_optional(&mut **conn)
             .await?
         });

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::claim::{claimable, due, orphaned};
 use super::finish::End;
+use super::running::has_room;
 use super::{Store, on};
 use crate::error::StoreError;
 use crate::lease::{Lease, Policy};

@@ -16,6 +16,7 @@ mod quotas;
 mod reopen;
 mod retention;
 mod retries;
+mod running;
 mod stages;
 mod traces;
 mod turns;

@@ -52,6 +52,9 @@ struct KeyLimits {
     /// Jobs that wait for a worker.
     #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     queued_jobs: Option<u32>,
+    /// Jobs of the owner that run at the same time. Nothing is refused for it: more of them wait.
+    #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
+    running_jobs: Option<u32>,
     /// New jobs on one day (UTC).
     #[schema(value_type = Option<u64>, maximum = 4_294_967_295_i64)]
     jobs_per_day: Option<u32>,
@@ -128,6 +131,7 @@ impl KeyLimits {
             creations_per_minute: self.creations_per_minute,
             requests_per_minute: self.requests_per_minute,
             queued_jobs: self.queued_jobs.map(u64::from),
+            running_jobs: self.running_jobs.map(u64::from),
             jobs_per_day: self.jobs_per_day.map(u64::from),
             cost_per_day: self.usd_per_day.map(read_usd).transpose()?,
         })

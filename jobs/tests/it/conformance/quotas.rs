@@ -17,7 +17,7 @@ on_every_database![
     there_is_a_bound_for_all_owners_together,
 ];
 
-const UNBOUNDED: Quota = Quota { queued_jobs: 0, jobs_per_day: 0, cost_per_day: Cost::ZERO };
+const UNBOUNDED: Quota = Quota { queued_jobs: 0, running_jobs: 0, jobs_per_day: 0, cost_per_day: Cost::ZERO };
 
 fn job(owner: &str, quota: Quota) -> NewJob {
     NewJob { owner: Some(owner.to_owned()), quota: Some(quota), ..NewJob::from(spec()) }
