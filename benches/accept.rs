@@ -109,13 +109,12 @@ struct Round {
 
 /// Lets all clients do one thing after the other for a while. Gives them back.
 async fn hammer(clients: Vec<Client>, time: Duration) -> (Vec<Client>, Round) {
-    let began = Instant::now();
-    let until = began + time;
+    let start = Instant::now();
     let mut tasks = JoinSet::new();
     for mut client in clients {
         tasks.spawn(async move {
             let mut times = Vec::new();
-            while Instant::now() < until {
+            while start.elapsed() < time {
                 let begun = Instant::now();
                 client.accept_one().await;
                 times.push(begun.elapsed());
@@ -124,7 +123,7 @@ async fn hammer(clients: Vec<Client>, time: Duration) -> (Vec<Client>, Round) {
         });
     }
     let (clients, times): (_, Vec<_>) = tasks.join_all().await.into_iter().unzip();
-    (clients, Round { time: began.elapsed(), times: times.concat() })
+    (clients, Round { time: start.elapsed(), times: times.concat() })
 }
 
 /// Medians over rounds.

@@ -123,9 +123,12 @@ impl Database {
     pub(crate) async fn wait(&self, id: JobId) -> Job {
         let ended = async {
             loop {
-                let job = self.jobs.get(id).await.expect("an answer").expect("the job");
-                if job.status.is_terminal() {
-                    return job;
+                // What is measured may keep the database from answering for a while.
+                if let Ok(job) = self.jobs.get(id).await {
+                    let job = job.expect("the job");
+                    if job.status.is_terminal() {
+                        return job;
+                    }
                 }
                 sleep(LOOK_EVERY).await;
             }

@@ -33,7 +33,7 @@ fn cpu_fields(pid: u32, count: usize) -> Duration {
 
 /// Processor time over a time, in percent of one processor.
 pub(crate) fn percent_of(time: Duration, cpu: Duration) -> String {
-    format!("{:.1}", cpu.as_secs_f64() / time.as_secs_f64() * 100.0)
+    format!("{:.2}", cpu.as_secs_f64() / time.as_secs_f64() * 100.0)
 }
 
 /// For reading.
