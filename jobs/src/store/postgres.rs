@@ -46,7 +46,7 @@ impl Connections {
     }
 
     pub(super) async fn begin(&self) -> Result<Box<PgTx>, Error> {
-        Ok(Box::new(PgTx(answered(self.0.begin()).await?)))
+        Ok(Box::new(PgTx(answered(self.0.begin().boxed()).await?)))
     }
 
     /// For what may take as long as it needs.
@@ -57,7 +57,7 @@ impl Connections {
 
 impl PgTx {
     pub(super) async fn commit(self) -> Result<(), Error> {
-        answered(self.0.commit()).await
+        answered(self.0.commit().boxed()).await
     }
 
     pub(super) async fn rollback(self) -> Result<(), Error> {
@@ -69,8 +69,8 @@ async fn lives(connection: &mut PgConnection) -> bool {
     matches!(timeout(PING, connection.ping()).await, Ok(Ok(())))
 }
 
-/// What Postgres says, if it does in time.
-async fn answered<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// What Postgres says, if it does in time. The future is a small one: it becomes part of all that ask the store.
+async fn answered<T, A: Future<Output = Result<T, Error>> + Unpin>(answer: A) -> Result<T, Error> {
     let late = |late| Error::Io(io::Error::new(io::ErrorKind::TimedOut, late));
     timeout(ANSWER, answer).await.unwrap_or_else(|elapsed| Err(late(elapsed)))
 }
