@@ -275,7 +275,8 @@ impl Jobs {
 /// the job's newest or the job is over.
 impl Jobs {
     /// Takes a job whose worker was lost, or else the most urgent job of the owner whose turn it is; jobs become more
-    /// urgent as they wait. The try is counted before any work is done.
+    /// urgent as they wait. Jobs for which enough of their owner's run are passed over. The try is counted before any work
+    /// is done.
     pub async fn claim(&self, worker: &WorkerId) -> Result<Option<ClaimedJob>, StoreError> {
         let claimed = self.store.claim(worker, &self.policy).await?;
         if let Some(job) = &claimed {

@@ -7,8 +7,10 @@ use std::time::Duration;
 use domain::{Cost, JobId, JobSpec, JobStatus, Priority};
 use futures::future::join_all;
 use jobs::{JobQuery, Jobs, Lease, NewJob, Policy, Quota, Requeued, Retrial, Retry};
+use sqlx::{Connection, PgConnection};
+use uuid::Uuid;
 
-use crate::database::{Database, on_every_database};
+use crate::database::{Database, on_every_database, on_postgres};
 use crate::sample::{failure, result, spec, worker};
 
 on_every_database![
@@ -213,6 +215,47 @@ async fn nobody_is_woken_for_what_has_no_room(database: &Database) {
     assert_eq!(jobs.sweep().await.unwrap().due, 1);
     assert_eq!(jobs.requeue(&lease, &failure(), Duration::from_hours(1)).await.unwrap(), Requeued::Retrying);
     assert_eq!(jobs.sweep().await.unwrap().due, 3, "the others of the owner are due again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_waits_for_another_one_only_when_there_is_nothing_else() {
+    on_postgres(async |database| {
+        let (jobs, owner) = (&database.jobs, Uuid::now_v7().to_string());
+        let [first, second] = submit_many(jobs, &owner, 2).await;
+        let other = submit(jobs, "b", 0).await;
+        assert_eq!(next_id(jobs).await, Some(first));
+        let mut connection = PgConnection::connect(database.url()).await.unwrap();
+        let mut claiming = connection.begin().await.unwrap();
+        sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('running ' || $1, 0))")
+            .bind(&owner)
+            .execute(&mut *claiming)
+            .await
+            .unwrap();
+        assert_eq!(next_id(jobs).await, Some(other));
+        let release = async {
+            while !is_waited_for(&mut claiming, &owner).await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            claiming.rollback().await.unwrap();
+        };
+        let (claimed, ()) = tokio::join!(next_id(jobs), release);
+        assert_eq!(claimed, Some(second));
+    })
+    .await;
+}
+
+/// Whether somebody waits for the right to count the owner's running jobs.
+async fn is_waited_for(connection: &mut PgConnection, owner: &str) -> bool {
+    sqlx::query_scalar(
+        "SELECT EXISTS (
+             SELECT 1 FROM pg_locks
+             WHERE locktype = 'advisory' AND NOT granted
+               AND (classid::bigint << 32) | objid::bigint = hashtextextended('running ' || $1, 0))",
+    )
+    .bind(owner)
+    .fetch_one(connection)
+    .await
+    .unwrap()
 }
 
 /// Owners with the most that each may run at a time. The last one has no limit.
