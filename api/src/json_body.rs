@@ -21,6 +21,9 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// connection instead of the refusal.
 const MAX_DISCARDED_BYTES: usize = 4 * 1024 * 1024;
 
+/// Up to here a floating-point number has every digit of a whole one.
+const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
+
 /// Longest time for the whole body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -84,12 +87,30 @@ async fn read(body: Body) -> Result<Vec<u8>, ApiError> {
 
 /// Reads the syntax first and the meaning after it, so that the two kinds of mistakes get different answers.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|error| ApiError::MalformedJson(error.to_string()))?;
+    let mut value: Value = serde_json::from_slice(bytes).map_err(|error| ApiError::MalformedJson(error.to_string()))?;
+    write_whole_numbers(&mut value);
     if !value.is_object() {
         return Err(ApiError::Invalid(vec![FieldError::new("", "the body must be a JSON object")]));
     }
     serde_path_to_error::deserialize(value)
         .map_err(|error| ApiError::Invalid(vec![FieldError::new(pointer(error.path()), error.inner())]))
+}
+
+/// Writes whole numbers without a fraction: `3.0` is the integer 3 in JSON Schema, and in languages with one kind of number.
+fn write_whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let whole =
+                number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0 && float.abs() < MAX_WHOLE);
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small")]
+            if let Some(whole) = whole {
+                *number = (whole as i64).into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(write_whole_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(write_whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 /// The JSON pointer (RFC 6901) of a place in a body.
@@ -116,7 +137,6 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Order {
-        #[expect(dead_code, reason = "only read by serde")]
         lines: Vec<u32>,
     }
 
@@ -132,6 +152,16 @@ mod tests {
         assert_eq!(first_pointer(r#"{"lines":[1,"2"]}"#), "/lines/1");
         assert_eq!(first_pointer(r#"{"lines":[],"a/b~c":1}"#), "/a~1b~0c");
         assert_eq!(first_pointer("[]"), "");
+    }
+
+    #[test]
+    fn a_whole_number_may_have_a_point() {
+        let read = |body: &str| parse::<Order>(body.as_bytes()).map(|order| order.lines).ok();
+        assert_eq!(read(r#"{"lines":[1.0,2e2,3]}"#), Some(vec![1, 200, 3]));
+        assert_eq!(read(r#"{"lines":[1.5]}"#), None);
+        let mut large = serde_json::json!([1e300, -0.5]);
+        write_whole_numbers(&mut large);
+        assert_eq!(large, serde_json::json!([1e300, -0.5]));
     }
 
     #[test]

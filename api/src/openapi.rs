@@ -4,8 +4,11 @@
 //! the problems that only it has. What many answers have in common is put in here, once.
 
 mod headers;
+mod links;
 mod names;
 mod problems;
+mod share;
+mod stream;
 mod texts;
 mod webhooks;
 
@@ -16,17 +19,22 @@ use utoipa::openapi::{InfoBuilder, License, OpenApi, OpenApiBuilder, RefOr, Sche
 
 pub(crate) use names::{
     DeliveryStatusName, DisabledReasonName, EventName, LiveEventName, MessageName, ReplayStatusName, StrategyName,
-    WebhookEventName,
+    TestName, WebhookEventName,
 };
-pub(crate) use texts::{Metadata, PathPatternText, RepoUrlText, WebhookUrlText};
+pub(crate) use stream::StreamMessage;
+pub(crate) use texts::{GitRefText, Metadata, MetadataFilter, PathPatternText, RepoUrlText, StageText, WebhookUrlText};
+pub(crate) use webhooks::WebhookPayload;
 
 const ABOUT: &str = "A Git repository and a prompt in, a unified diff out.
 
 These paths are version 1: they change by addition only. Unknown fields of a request are refused. Errors are problem \
-details (RFC 9457); programs branch on `code`. `POST /analyze`, without the slash at the end, is `POST /analyze/`.
+details (RFC 9457); programs branch on `code`. `POST /analyze`, without the slash at the end, is `POST /analyze/`; \
+`HEAD` is `GET` without the body.
 
 A server is open until its first API key is made; from then on every request but those for health and this description \
-needs one.";
+needs one.
+
+What is no request of HTTP/1.1, or has a head that is too long, gets 400, 414 or 431 without a body.";
 
 const ABOUT_KEYS: &str = "An API key, as `POST /keys` or `tinygen keys create` shows it once. The scope that a request \
 needs is named beside it. An open server needs none.";
@@ -46,35 +54,27 @@ pub(crate) fn base() -> OpenApi {
     OpenApiBuilder::new().info(info).servers(Some([ServerBuilder::new().url("/").build()])).build()
 }
 
-/// Adds to routes that are guarded what the guard answers, and that an open server needs no key.
+/// Adds to routes that are guarded that an open server needs no key.
 pub(crate) fn describe_guard(openapi: &mut OpenApi) {
-    for_each_operation(&mut openapi.paths, |_, method, operation| {
-        let is_safe = method == "get";
-        problems::add(operation, problems::OF_GUARDED);
-        problems::add(operation, if is_safe { &[] } else { problems::OF_UNSAFE });
+    for_each_operation(&mut openapi.paths, |_, _, operation| {
         operation.security.get_or_insert_default().insert(0, SecurityRequirement::default());
-        for response in responses(operation) {
-            headers::add(response, headers::OF_GUARDED);
-        }
     });
 }
 
 /// Adds what answers have in common, and what webhooks are sent.
 pub(crate) fn complete(openapi: &mut OpenApi) {
-    for_each_operation(&mut openapi.paths, |path, _, operation| {
-        problems::add_own(operation);
-        problems::add(operation, problems::OF_ALL);
-        if operation.request_body.is_some() {
-            problems::add(operation, problems::OF_BODIES);
-        }
-        if path.contains('{') {
-            problems::add(operation, problems::OF_THINGS);
-        }
-        for response in responses(operation) {
-            headers::add(response, headers::OF_ALL);
-        }
-    });
     let components = openapi.components.get_or_insert_default();
+    for_each_operation(&mut openapi.paths, |path, method, operation| {
+        let is_guarded = operation.security.is_some();
+        for response in responses(operation) {
+            headers::settle(response);
+            headers::add(response, headers::OF_ALL);
+            headers::add(response, if is_guarded { headers::OF_GUARDED } else { &[] });
+        }
+        problems::describe(path, method, operation, components);
+        links::describe(operation, components);
+        headers::settle_parameters(operation);
+    });
     problems::add_schemas(components);
     headers::add_components(components);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format(KEY_FORMAT);
@@ -84,6 +84,8 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
         body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
     }
     openapi.webhooks = Some(webhooks::describe(components));
+    share::refer_to_items(components);
+    share::share(openapi);
 }
 
 /// The description as it is served.

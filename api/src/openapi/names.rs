@@ -7,6 +7,9 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::wire::AUTO;
 
+/// What is told of a running job and not kept.
+pub(super) const LIVE_EVENTS: [&str; 2] = ["stage.progress", "stage.delta"];
+
 /// Makes a type that stands for one of the names in the description, and nowhere else.
 macro_rules! names {
     ($($(#[doc = $doc:literal])+ $name:ident = $names:expr;)+) => {$(
@@ -29,11 +32,13 @@ names! {
     /// What happened to a job.
     EventName = EventKind::ALL.iter().map(|kind| kind.as_str());
     /// What is told of a running job.
-    LiveEventName = ["stage.progress", "stage.delta"].into_iter();
+    LiveEventName = LIVE_EVENTS.into_iter();
     /// What a webhook can be told of.
     WebhookEventName = WEBHOOK_EVENTS.into_iter().map(EventKind::as_str);
     /// What a message tells of.
     MessageName = WEBHOOK_EVENTS.into_iter().map(EventKind::as_str).chain([TEST_EVENT]);
+    /// What a test is.
+    TestName = [TEST_EVENT].into_iter();
     /// Where a delivery stands.
     DeliveryStatusName = DeliveryStatus::ALL.into_iter().map(DeliveryStatus::as_str);
     /// What became of deliveries that are to be sent again.

@@ -31,7 +31,7 @@ const HEADERS: [(&str, &str); 3] = [
 
 /// A message about a job.
 #[derive(ToSchema)]
-pub(super) struct WebhookMessage {
+pub(crate) struct WebhookMessage {
     /// What happened.
     #[serde(rename = "type")]
     #[schema(value_type = super::WebhookEventName)]
@@ -72,6 +72,7 @@ struct WebhookJob {
     metadata: BTreeMap<String, String>,
     /// The stage that is done; only with `stage.succeeded`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     stage: Option<String>,
     /// What came out; only of a job that succeeded.
     #[schema(required)]
@@ -141,14 +142,25 @@ struct WebhookJobLinks {
 
 /// A message that proves that a webhook can be reached.
 #[derive(ToSchema)]
-pub(super) struct WebhookTest {
-    /// `webhook.test`.
+pub(crate) struct WebhookTest {
+    /// What it is.
     #[serde(rename = "type")]
+    #[schema(value_type = super::TestName)]
     kind: String,
     /// When it was asked for.
     timestamp: Timestamp,
     /// The webhook.
     data: WebhookTestData,
+}
+
+/// What is sent to a receiver.
+#[derive(ToSchema)]
+#[serde(untagged)]
+pub(crate) enum WebhookPayload {
+    /// A message about a job.
+    Job(WebhookMessage),
+    /// A test.
+    Test(WebhookTest),
 }
 
 /// The webhook that is tested.

@@ -27,7 +27,7 @@ use crate::wire::JobBody;
             status = 202,
             description = "Its worker still has to stop.",
             body = JobBody,
-            headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
+            headers(("Retry-After" = i64, description = "When to ask again, in seconds.")),
         ),
     ),
     security(("key" = ["jobs:write"])),

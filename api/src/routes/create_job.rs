@@ -28,7 +28,7 @@ use crate::error::ApiError;
 use crate::field::{Field, Mistakes};
 use crate::idempotency::{self, IDEMPOTENT_REPLAYED};
 use crate::json_body::{JsonBody, token};
-use crate::openapi::{Metadata, PathPatternText, RepoUrlText, StrategyName};
+use crate::openapi::{GitRefText, Metadata, PathPatternText, RepoUrlText, StrategyName};
 use crate::wait::{Wait, wait_for_end};
 use crate::wire::{AUTO, FieldError, FieldErrorKind, JobBody, JobReceipt};
 
@@ -47,11 +47,11 @@ pub(crate) struct CreateJob {
     repo_url: Field<String>,
     /// What should change, in the user's words; at most 32 KiB.
     #[serde(default)]
-    #[schema(value_type = String, required, max_length = 32_768, pattern = "\\S")]
+    #[schema(value_type = String, required, max_length = 32_768, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$")]
     prompt: Field<String>,
     /// Branch, tag or full commit id; the repository's default branch when absent.
     #[serde(default, rename = "ref")]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 255)]
+    #[schema(value_type = Option<GitRefText>)]
     git_ref: Field<String>,
     /// Model id; the server's default when absent.
     #[serde(default)]
@@ -129,10 +129,11 @@ pub(crate) struct CreateJob {
             description = "After `Prefer: wait`: the job has ended. As its diff when `Accept` names `text/x-diff`.",
             content((JobBody = "application/json"), (String = "text/x-diff")),
             headers(
-                ("Location" = String, description = "The job."),
-                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
-                ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
-                ("ETag" = String, description = "The digest of the diff, when the answer is the diff."),
+                ("Location" = String, description = "Where it is, as a path on this server."),
+                ("Preference-Applied" = Option<String>, description = "`wait=n`; absent without `Prefer`."),
+                ("Idempotent-Replayed" = Option<bool>, description = "`true` when the job was there before."),
+                ("Content-Disposition" = Option<String>, description = "A file name for the diff, when the answer is the diff."),
+                ("ETag" = Option<String>, description = "The version of the diff, when the answer is the diff."),
             ),
         ),
         (
@@ -140,10 +141,10 @@ pub(crate) struct CreateJob {
             description = "The job is stored and will be worked on. After `Prefer: wait` the body is the whole job.",
             body = JobReceipt,
             headers(
-                ("Location" = String, description = "The job."),
-                ("Retry-After" = i64, description = "When to look again, in seconds."),
-                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
-                ("Idempotent-Replayed" = bool, description = "`true` when the job was there before."),
+                ("Location" = String, description = "Where it is, as a path on this server."),
+                ("Retry-After" = i64, description = "When to ask again, in seconds."),
+                ("Preference-Applied" = Option<String>, description = "`wait=n`; absent without `Prefer`."),
+                ("Idempotent-Replayed" = Option<bool>, description = "`true` when the job was there before."),
             ),
         ),
     ),

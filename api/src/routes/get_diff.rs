@@ -41,8 +41,8 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
             content_type = "text/x-diff",
             headers(
                 ("Content-Disposition" = String, description = "A file name for it."),
-                ("ETag" = String, description = "The digest of the diff."),
-                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+                ("ETag" = String, description = "The version of what is answered, for `If-None-Match`."),
+                ("Preference-Applied" = Option<String>, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
         (
@@ -50,16 +50,16 @@ pub(crate) const DIFF_TYPE: &str = "text/x-diff";
             description = "The job has not ended.",
             body = JobReceipt,
             headers(
-                ("Retry-After" = i64, description = "When to look again, in seconds."),
-                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+                ("Retry-After" = i64, description = "When to ask again, in seconds."),
+                ("Preference-Applied" = Option<String>, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
         (
             status = 304,
             description = "The client has this diff.",
             headers(
-                ("ETag" = String, description = "The digest of the diff."),
-                ("Preference-Applied" = String, description = "`wait=n`; absent without `Prefer`."),
+                ("ETag" = String, description = "The version of what is answered, for `If-None-Match`."),
+                ("Preference-Applied" = Option<String>, description = "`wait=n`; absent without `Prefer`."),
             ),
         ),
     ),

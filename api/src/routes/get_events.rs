@@ -16,8 +16,9 @@ use crate::accept::preferred;
 use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::event_stream::EventStream;
+use crate::openapi::StreamMessage;
 use crate::path_of::PathOf;
-use crate::wire::{EventBody, EventPage, FieldError, StreamedEvent};
+use crate::wire::{EventBody, EventPage, FieldError};
 
 const STREAM: &str = "text/event-stream";
 const PAGE: &str = "application/json";
@@ -68,8 +69,11 @@ enum After {
         (
             status = 200,
             description = "A stream that ends with the job, or, when `Accept` likes JSON better, a page.",
-            content((StreamedEvent = "text/event-stream"), (EventPage = "application/json")),
-            headers(("Cache-Control" = String, description = "`no-store`.")),
+            content((StreamMessage = "text/event-stream"), (EventPage = "application/json")),
+            headers(
+                ("Cache-Control" = String, description = "`no-store`."),
+                ("X-Accel-Buffering" = Option<String>, description = "`no`: a proxy is to pass on each event at once; only of a stream."),
+            ),
         ),
         (
             status = 204,

@@ -22,6 +22,7 @@ pub(crate) struct Health {
     /// `ok`, `unavailable` or `stalled`.
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     checks: Option<Checks>,
 }
 
@@ -32,9 +33,11 @@ struct Checks {
     store: &'static str,
     /// Redis, when it is used: `ok`, or `degraded` when it does not answer. Jobs then start within seconds, not at once.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     redis: Option<&'static str>,
     /// The worker of this process, when it has one: `ok`, or what stands still in it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     worker: Option<&'static str>,
 }
 

@@ -17,7 +17,7 @@ use crate::caller::{Caller, JobsRead};
 use crate::cursor;
 use crate::error::ApiError;
 use crate::field::Mistakes;
-use crate::openapi::RepoUrlText;
+use crate::openapi::{MetadataFilter, RepoUrlText};
 use crate::wire::{FieldError, JobBody, Page};
 
 /// Jobs in a part of the list: when the client does not say, and at most.
@@ -40,7 +40,7 @@ struct ListQuery {
     #[param(format = DateTime)]
     created_before: Option<String>,
     /// Only jobs with this text under this name in their metadata: `metadata[team]=payments`.
-    #[param(style = DeepObject, explode, value_type = Option<BTreeMap<String, String>>)]
+    #[param(style = DeepObject, explode, value_type = Option<MetadataFilter>)]
     metadata: Option<()>,
     /// How many at most; 20 when absent.
     #[param(minimum = 1, maximum = 100)]
@@ -60,7 +60,7 @@ struct ListQuery {
         status = 200,
         description = "A part of the list. The jobs are without their stages and diffs.",
         body = Page<JobBody>,
-        headers(("Link" = String, description = "The next part (RFC 8288), `rel=next`; absent on the last one.")),
+        headers(("Link" = Option<String>, description = "The next part (RFC 8288), `rel=next`; absent on the last one.")),
     )),
     security(("key" = ["jobs:read"])),
     extensions(("x-problems" = json!(["invalid_parameter", "bad_cursor"])))

@@ -14,6 +14,7 @@ use crate::ApiState;
 use crate::caller::{Caller, JobsWrite};
 use crate::error::ApiError;
 use crate::json_body::OptionalJsonBody;
+use crate::openapi::StageText;
 use crate::path_of::PathOf;
 use crate::wire::{FieldError, JobBody};
 
@@ -22,6 +23,7 @@ use crate::wire::{FieldError, JobBody};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RetryJob {
     /// The first stage to be done anew; the first one that is not finished when absent.
+    #[schema(value_type = Option<StageText>)]
     from_stage: Option<String>,
 }
 
@@ -38,7 +40,7 @@ pub(crate) struct RetryJob {
             status = 202,
             description = "The job waits for a worker.",
             body = JobBody,
-            headers(("Retry-After" = i64, description = "When to look again, in seconds.")),
+            headers(("Retry-After" = i64, description = "When to ask again, in seconds.")),
         ),
     ),
     security(("key" = ["jobs:write"])),

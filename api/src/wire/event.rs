@@ -27,37 +27,47 @@ pub struct EventBody {
     pub at: Timestamp,
     /// The attempt that it belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub attempt: Option<u32>,
     /// How many workers were lost on the job before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub rescues: Option<u32>,
     /// The worker that has the job.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub worker: Option<String>,
     /// The stage, as the job names it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub stage: Option<String>,
     /// The stage that a run begins again with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub from_stage: Option<String>,
     /// How long it took, in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub duration_ms: Option<u64>,
     /// Why the model stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub stop_reason: Option<String>,
     /// What it used of the model and what that cost.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub usage: Option<UsageBody>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub error: Option<Problem>,
     /// When the next attempt may begin.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub next_attempt_at: Option<Timestamp>,
     /// The job as it ended: what `GET /jobs/{id}` said then, without the diff.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<JobBody>)]
+    #[schema(value_type = Option<JobBody>, nullable = false)]
     pub job: Option<Value>,
 }
 

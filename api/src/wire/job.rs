@@ -35,6 +35,7 @@ pub struct JobReceipt {
     pub created_at: Timestamp,
     /// The trace of the request, as 32 hexadecimal digits; absent while traces are off.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub trace_id: Option<String>,
     /// Where to go from here.
     pub links: JobLinks,
@@ -74,17 +75,21 @@ pub struct JobBody {
     pub repo_url: String,
     /// Branch, tag or commit that was asked for.
     #[serde(rename = "ref")]
+    #[schema(required)]
     pub git_ref: Option<String>,
     /// What was asked.
     pub prompt: String,
     /// Model that was asked for.
+    #[schema(required)]
     pub model: Option<String>,
     /// Effort that was asked for.
+    #[schema(required)]
     pub effort: Option<Effort>,
     /// Strategy that was asked for, or `auto`.
     #[schema(value_type = StrategyName)]
     pub strategy: &'static str,
     /// The most the job may cost, in US dollars.
+    #[schema(required)]
     pub max_cost_usd: Option<f64>,
     /// How urgent it is among its owner's jobs.
     pub priority: Priority,
@@ -100,28 +105,37 @@ pub struct JobBody {
     pub metadata: BTreeMap<String, String>,
     /// What was done so far, in order; absent in a list of jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub stages: Option<Vec<StageBody>>,
     /// What came out; only of a job that succeeded.
+    #[schema(required)]
     pub result: Option<ResultBody>,
     /// Why it failed, or, while it waits for its next attempt, why the last one did.
+    #[schema(required)]
     pub error: Option<Problem>,
     /// What all calls to the model used and cost so far.
     pub usage: UsageBody,
     /// When the next attempt may begin.
+    #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
     /// When somebody asked to cancel.
+    #[schema(required)]
     pub cancel_requested_at: Option<Timestamp>,
     /// When the job was accepted.
     pub created_at: Timestamp,
     /// When its first attempt began.
+    #[schema(required)]
     pub started_at: Option<Timestamp>,
     /// When it ended.
+    #[schema(required)]
     pub finished_at: Option<Timestamp>,
     /// When everything it was about will be deleted; absent until it has ended, and where nothing is.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
     /// The trace of the request that asked for it, or last for another run, as 32 hexadecimal digits; absent while traces
     /// are off.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub trace_id: Option<String>,
     /// Where to go from here.
     pub links: JobLinks,

@@ -25,10 +25,13 @@ pub struct KeyBody {
     /// When it was made.
     pub created_at: Timestamp,
     /// From when on it is worth nothing.
+    #[schema(required)]
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
+    #[schema(required)]
     pub revoked_at: Option<Timestamp>,
     /// When it was last used, to the minute.
+    #[schema(required)]
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -48,23 +51,26 @@ pub struct NewKeyBody {
 pub struct LimitsBody {
     /// Requests for work, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, nullable = false)]
     pub creations_per_minute: Option<u32>,
     /// All other requests, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<u64>)]
+    #[schema(value_type = Option<u64>, nullable = false)]
     pub requests_per_minute: Option<u32>,
     /// Jobs that wait for a worker.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub queued_jobs: Option<u64>,
     /// Jobs that run at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_jobs: Option<u64>,
     /// New jobs on one day (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub jobs_per_day: Option<u64>,
     /// Cost of the owner's jobs on one day (UTC), in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub usd_per_day: Option<f64>,
 }
 

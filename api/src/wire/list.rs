@@ -10,5 +10,6 @@ pub struct Page<T> {
     /// What is in it.
     pub data: Vec<T>,
     /// What to give as `cursor` for the next part; absent after the last one.
+    #[schema(required)]
     pub next_cursor: Option<String>,
 }

@@ -25,6 +25,7 @@ pub struct Problem {
     pub detail: String,
     /// The path of what has the problem.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub instance: Option<String>,
     /// The kind of problem, for programs.
     pub code: &'static str,
@@ -32,12 +33,15 @@ pub struct Problem {
     pub retryable: bool,
     /// The stage that failed; only in a job's failure, and not when it failed between two.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub stage: Option<String>,
     /// The attempt that failed; only in a job's failure.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub attempt: Option<u32>,
     /// The id of the request that had the problem, as in the logs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub request_id: Option<String>,
     /// What is wrong with which field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -52,12 +56,15 @@ pub struct Problem {
 pub struct FieldError {
     /// Which field, as a JSON pointer (RFC 6901); empty for the whole body.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub pointer: Option<String>,
     /// Which parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub parameter: Option<String>,
     /// Which header.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub header: Option<String>,
     /// What is wrong and what would be right.
     pub detail: String,

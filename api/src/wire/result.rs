@@ -14,9 +14,11 @@ pub struct ResultBody {
     pub outcome: Outcome,
     /// What `git apply` takes; empty when no change was needed, absent in a list of jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub diff: Option<String>,
     /// How `diff` is written; absent when it is the text itself.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub diff_encoding: Option<DiffEncoding>,
     /// The proof that goes with the diff.
     #[serde(flatten)]

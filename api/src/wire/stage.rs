@@ -22,12 +22,16 @@ pub struct StageBody {
     /// When its work began, in the latest attempt that worked on it.
     pub started_at: Timestamp,
     /// When it was done and stored.
+    #[schema(required)]
     pub finished_at: Option<Timestamp>,
     /// From the one to the other, in milliseconds.
+    #[schema(required)]
     pub duration_ms: Option<u64>,
     /// Where its output is, as a path on this server.
+    #[schema(required)]
     pub output: Option<String>,
     /// Size of its output, in bytes of JSON.
+    #[schema(required)]
     pub output_bytes: Option<u64>,
     /// Its calls to the model.
     pub calls: u64,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Timestamp;
-use crate::openapi::{DeliveryStatusName, DisabledReasonName, MessageName, WebhookEventName};
+use crate::openapi::{DeliveryStatusName, DisabledReasonName, MessageName, WebhookEventName, WebhookPayload};
 
 /// A webhook. Its secret is never part of it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -25,11 +25,13 @@ pub struct WebhookBody {
     /// Whether messages are sent; else they wait.
     pub enabled: bool,
     /// Since when they wait.
+    #[schema(required)]
     pub disabled_at: Option<Timestamp>,
     /// Why, when tinygen disabled it.
-    #[schema(value_type = Option<DisabledReasonName>)]
+    #[schema(value_type = Option<DisabledReasonName>, required)]
     pub disabled_reason: Option<&'static str>,
     /// Since when every attempt has failed.
+    #[schema(required)]
     pub failing_since: Option<Timestamp>,
     /// Attempts that failed since the last success.
     pub consecutive_failures: u32,
@@ -69,6 +71,7 @@ pub struct SecretBody {
     pub secret: String,
     /// Until when they are signed with the one before, too.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub previous_expires_at: Option<Timestamp>,
 }
 
@@ -80,8 +83,10 @@ pub struct DeliveryBody {
     #[schema(format = Uuid)]
     pub id: String,
     /// The webhook; absent when the job brought it along.
+    #[schema(required)]
     pub webhook_id: Option<String>,
     /// The job that the message tells of; absent in a test.
+    #[schema(required)]
     pub job_id: Option<String>,
     /// The message's `webhook-id`: the same however often it is sent.
     pub message_id: String,
@@ -95,10 +100,12 @@ pub struct DeliveryBody {
     /// Attempts so far.
     pub attempt: u32,
     /// When the next one may be made.
+    #[schema(required)]
     pub next_attempt_at: Option<Timestamp>,
     /// When the message was written.
     pub created_at: Timestamp,
     /// When it was delivered or given up.
+    #[schema(required)]
     pub finished_at: Option<Timestamp>,
 }
 
@@ -109,6 +116,7 @@ pub struct DeliveryDetailBody {
     #[serde(flatten)]
     pub delivery: DeliveryBody,
     /// What is sent.
+    #[schema(value_type = WebhookPayload)]
     pub payload: Value,
     /// What came of each attempt, in order.
     pub attempts: Vec<AttemptBody>,
@@ -125,10 +133,13 @@ pub struct AttemptBody {
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
     /// The HTTP status; absent when there was no answer.
+    #[schema(required)]
     pub status: Option<u16>,
     /// Why it counts as a failure.
+    #[schema(required)]
     pub error: Option<String>,
     /// The first 4 KiB of the answer's body.
+    #[schema(required)]
     pub response: Option<String>,
 }
 

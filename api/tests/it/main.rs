@@ -3,6 +3,7 @@
 
 mod cancel_job;
 mod connections;
+mod contract;
 mod create_job;
 #[path = "../../../jobs/tests/it/database.rs"]
 #[expect(

@@ -1,10 +1,14 @@
 //! The description of the API, and the page that shows it.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
 use crate::server::Server;
+
+static DESCRIPTION: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&api::description()).expect("the description is JSON"));
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 
@@ -30,32 +34,73 @@ async fn the_description_is_served() {
 /// What a reader needs of each answer: what it means, what is in it, and the request's id.
 #[test]
 fn every_answer_is_described() {
-    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
-    for (path, methods) in description["paths"].as_object().expect("paths") {
-        for (method, operation) in methods.as_object().expect("methods") {
-            let name = format!("{method} {path}");
-            assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{name}");
-            let responses = operation["responses"].as_object().expect("responses");
-            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
-            for (status, response) in responses {
-                assert!(!response["description"].as_str().expect("text").is_empty(), "{name} {status}");
-                assert!(response["headers"]["X-Request-Id"].is_object(), "{name} {status}");
-                let is_error = status.starts_with(['4', '5']);
-                assert!(!is_error || response["content"].is_object(), "{name} {status}");
+    for (name, operation) in operations() {
+        assert!(operation["summary"].is_string() && operation["tags"].is_array(), "{name}");
+        let responses = operation["responses"].as_object().expect("responses");
+        assert!(responses.keys().any(|status| status.starts_with('2')), "{name}");
+        for (status, response) in responses {
+            let response = resolved(response);
+            assert!(!response["description"].as_str().expect("text").is_empty(), "{name} {status}");
+            assert!(response["headers"]["X-Request-Id"].is_object(), "{name} {status}");
+            let is_error = status.starts_with(['4', '5']);
+            assert!(!is_error || response["content"].is_object(), "{name} {status}");
+        }
+    }
+}
+
+/// What many operations have in common is written once.
+#[test]
+fn nothing_is_described_twice() {
+    let mut described = Vec::new();
+    for (name, operation) in operations() {
+        for (status, response) in operation["responses"].as_object().expect("responses") {
+            if response["$ref"].is_string() {
+                continue;
+            }
+            let is_problem = response["content"]["application/problem+json"].is_object();
+            assert!(!is_problem, "{name} {status} describes a problem by itself");
+            let headers = response["headers"].as_object().expect("headers");
+            described.extend(headers.iter().map(|(header, value)| (header.clone(), value)));
+        }
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        described.extend(parameters.map(|parameter| (parameter["name"].to_string(), parameter)));
+    }
+    described.retain(|(_, value)| value["$ref"].is_null());
+    for (index, (name, value)) in described.iter().enumerate() {
+        let is_again = described[..index].contains(&(name.clone(), value));
+        // Another one of this name is in `components`.
+        assert!(!is_again || name == "Retry-After", "{name} is described twice: {value}");
+    }
+}
+
+/// A link leads to an operation, and gives parameters that it has.
+#[test]
+fn every_link_leads_to_an_operation() {
+    let mut found = 0;
+    for (name, operation) in operations() {
+        for response in operation["responses"].as_object().expect("responses").values() {
+            for (target, link) in resolved(response)["links"].as_object().into_iter().flatten() {
+                let link = resolved(link);
+                let (_, operation) = operations()
+                    .find(|(_, operation)| operation["operationId"] == link["operationId"])
+                    .unwrap_or_else(|| panic!("{name} leads to {target}"));
+                let parameters = operation["parameters"].as_array().expect("parameters");
+                let names: Vec<_> = parameters.iter().map(|parameter| resolved(parameter)["name"].clone()).collect();
+                let given = link["parameters"].as_object().expect("parameters");
+                assert!(given.keys().all(|parameter| names.contains(&parameter.as_str().into())), "{name} {target}");
+                found += 1;
             }
         }
     }
+    assert!(found > 10, "{found}");
 }
 
 /// Every code of the table is one that some operation can answer with, under the status of the table.
 #[test]
 fn every_code_is_described() {
-    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
-    let operations = description["paths"].as_object().expect("paths").values().filter_map(|path| path.as_object());
-    let described: BTreeSet<(String, String)> = operations
-        .flat_map(|methods| methods.values())
-        .flat_map(|operation| operation["responses"].as_object().expect("responses"))
-        .flat_map(|(status, response)| codes_of(response).into_iter().map(|code| (status.clone(), code)))
+    let described: BTreeSet<(String, String)> = operations()
+        .flat_map(|(_, operation)| operation["responses"].as_object().expect("responses"))
+        .flat_map(|(status, response)| codes_of(resolved(response)).into_iter().map(|code| (status.clone(), code)))
         .collect();
     let table = api::wire::error_table();
     let rows = table.lines().skip(2).take_while(|line| !line.is_empty());
@@ -69,6 +114,23 @@ fn every_code_is_described() {
     assert_eq!(described, listed);
 }
 
+/// Every operation, with its method and path.
+fn operations() -> impl Iterator<Item = (String, &'static Value)> {
+    let paths = DESCRIPTION["paths"].as_object().expect("paths").iter();
+    paths.flat_map(|(path, methods)| {
+        let methods = methods.as_object().expect("methods").iter();
+        methods.map(move |(method, operation)| (format!("{method} {path}"), operation))
+    })
+}
+
+/// What is there, or what it refers to.
+fn resolved(value: &'static Value) -> &'static Value {
+    match value["$ref"].as_str() {
+        Some(reference) => DESCRIPTION.pointer(reference.trim_start_matches('#')).expect("it leads to something"),
+        None => value,
+    }
+}
+
 /// The codes that an answer's schema allows.
 fn codes_of(response: &Value) -> Vec<String> {
     let schema = &response["content"]["application/problem+json"]["schema"];
@@ -79,7 +141,7 @@ fn codes_of(response: &Value) -> Vec<String> {
 /// A message has the form that the description gives it.
 #[test]
 fn webhooks_are_described() {
-    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
+    let description = &*DESCRIPTION;
     let names: Vec<&String> = description["webhooks"].as_object().expect("webhooks").keys().collect();
     let expected = ["job.canceled", "job.failed", "job.started", "job.succeeded", "stage.succeeded", "webhook.test"];
     assert_eq!(names, expected);
@@ -94,7 +156,7 @@ fn webhooks_are_described() {
 /// What a reader follows leads somewhere.
 #[test]
 fn every_reference_leads_to_something() {
-    let description: Value = serde_json::from_str(&api::description()).expect("JSON");
+    let description = &*DESCRIPTION;
     let text = description.to_string();
     let references: BTreeSet<&str> =
         text.split("\"$ref\":\"#").skip(1).map(|rest| rest.split('"').next().expect("a pointer")).collect();

@@ -13,6 +13,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::contract;
+
 /// A running server over a store of its own.
 pub(crate) struct Server {
     pub(crate) jobs: Jobs,
@@ -138,10 +140,16 @@ pub(crate) fn draft(owner: &str, scopes: &[KeyScope]) -> KeyDraft {
 }
 
 impl Answer {
+    /// The answer to a request, which is one that the API is said to give.
     pub(crate) async fn of(request: RequestBuilder) -> Self {
-        let response: Response = request.send().await.expect("answer");
+        let (client, request) = request.build_split();
+        let request = request.expect("a request");
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response: Response = client.execute(request).await.expect("answer");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.expect("body").to_vec() }
+        let answer = Self { status, headers, body: response.bytes().await.expect("body").to_vec() };
+        contract::check(&method, &path, &answer);
+        answer
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::contract;
 use crate::server::Server;
 
 /// Longest wait for what must come.
@@ -101,13 +102,15 @@ impl Stream {
         Self { response, parser: Parser::default(), waiting: std::collections::VecDeque::new() }
     }
 
-    /// The next event; none when the server has ended the stream.
+    /// The next event, which is one that the API is said to tell; none when the server has ended the stream.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         while self.waiting.is_empty() {
             let bytes = self.next_bytes().await?;
             self.waiting.extend(self.parser.push(&bytes));
         }
-        self.waiting.pop_front()
+        let event = self.waiting.pop_front();
+        event.iter().for_each(contract::check_message);
+        event
     }
 
     pub(crate) async fn next_bytes(&mut self) -> Option<Vec<u8>> {

@@ -23,7 +23,13 @@ use crate::wire::{FieldError, NewKeyBody};
 #[schema(example = json!({ "name": "ci", "expiresInSeconds": 86_400 }))]
 pub(crate) struct CreateKey {
     /// What the key is for.
-    #[schema(value_type = String, required, min_length = 1, max_length = 100)]
+    #[schema(
+        value_type = String,
+        required,
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: Option<String>,
     /// Whose jobs it reaches; nobody else's when absent.
     #[schema(pattern = "^[A-Za-z0-9._:@/-]{1,100}$")]

@@ -30,7 +30,7 @@ pub(super) struct CreateWebhook {
     #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]
     events: Option<Vec<String>>,
     /// The owner's words for it.
-    #[schema(max_length = 1024)]
+    #[schema(max_length = 1024, pattern = r"^[^\x00]*$")]
     description: Option<String>,
     /// Whether messages are sent at once; else they wait.
     enabled: Option<bool>,
@@ -49,7 +49,7 @@ pub(super) struct CreateWebhook {
             description = "The webhook. Its secret is shown this once.",
             body = NewWebhookBody,
             headers(
-                ("Location" = String, description = "The webhook."),
+                ("Location" = String, description = "Where it is, as a path on this server."),
                 ("Cache-Control" = String, description = "`no-store`."),
             ),
         ),

@@ -30,7 +30,7 @@ pub(super) struct ChangeWebhook {
     #[schema(value_type = Option<Vec<WebhookEventName>>, min_items = 1)]
     events: Option<Vec<String>>,
     /// The owner's words for it.
-    #[schema(max_length = 1024)]
+    #[schema(max_length = 1024, pattern = r"^[^\x00]*$")]
     description: Option<String>,
     /// Whether messages are sent. Enabling forgets earlier failures.
     enabled: Option<bool>,
