@@ -123,6 +123,17 @@ fn verify(message: &Received, secret: &WebhookSecret) -> bool {
     standardwebhooks::Webhook::new(secret.expose()).unwrap().verify(&message.body, &headers).is_ok()
 }
 
+/// Like [`verify`], for a message of long ago: the library would compare its time with now instead of when it came.
+fn verify_as_of_arrival(message: &Received, secret: &WebhookSecret) -> bool {
+    const TOLERANCE_SECONDS: u64 = 5 * 60;
+    let came_at = chrono::Utc::now().timestamp() - i64::try_from(message.at.elapsed().as_secs()).unwrap();
+    let sent_at: i64 = message.header("webhook-timestamp").parse().unwrap();
+    let library = standardwebhooks::Webhook::new(secret.expose()).unwrap();
+    let expected = library.sign(message.header("webhook-id"), sent_at, &message.body).unwrap();
+    let is_signed = message.header("webhook-signature").split(' ').any(|signature| signature == expected);
+    is_signed && sent_at.abs_diff(came_at) <= TOLERANCE_SECONDS
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_arrives_signed_by_every_valid_secret() {
     let database = database().await;
@@ -433,7 +444,7 @@ async fn nothing_is_lost_out_of_order_or_badly_signed_in_a_storm_of_faults() {
     let mut badly_signed = 0;
     for message in receiver.received() {
         let is_own = message.target.starts_with("/own/");
-        badly_signed += usize::from(!verify(&message, if is_own { &default } else { &secret }));
+        badly_signed += usize::from(!verify_as_of_arrival(&message, if is_own { &default } else { &secret }));
         let body = message.json().unwrap();
         let job = body["data"]["id"].as_str().unwrap().to_owned();
         let version = body["data"]["version"].as_u64().unwrap();
