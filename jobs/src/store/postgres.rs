@@ -61,7 +61,7 @@ impl PgTx {
     }
 
     pub(super) async fn rollback(self) -> Result<(), Error> {
-        answered(self.0.rollback()).await
+        answered(self.0.rollback().boxed()).await
     }
 }
 
