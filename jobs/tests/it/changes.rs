@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use domain::{JobId, StageKey, StageKind};
-use jobs::{Jobs, LiveEvent, LiveNews, News, Watch};
+use jobs::{LiveEvent, LiveNews, News, Watch};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
