@@ -99,7 +99,7 @@ impl Authenticator {
             return Ok(key);
         }
         match self.jobs.authenticate(token).await? {
-            Authentication::Valid(key) => Ok(self.remember(token, key)),
+            Authentication::Valid(key) => Ok(self.remember(token, *key)),
             Authentication::Expired(at) => Err(KeyProblem::Expired(at).into()),
             Authentication::Revoked(at) => Err(KeyProblem::Revoked(at).into()),
             Authentication::Unknown => Err(KeyProblem::Unknown.into()),

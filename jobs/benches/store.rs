@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::{CommitId, JobResult, JobSpec, Outcome, Receipt, RepoUrl, StageKey, StageKind, StageRecord};
-use jobs::{ClaimedJob, Jobs, WorkerId};
+use jobs::{ClaimedJob, Jobs, Policy, WorkerId};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqliteConnection};
 
@@ -40,7 +40,8 @@ async fn main() {
 }
 
 async fn measure(database: &str, url: &str) {
-    let jobs = &Jobs::open(url).await.unwrap();
+    let policy = Policy { max_waiting_jobs: u64::MAX, ..Policy::default() };
+    let jobs = &Jobs::open(url).await.unwrap().with_policy(policy);
     jobs.migrate().await.unwrap();
     let small = stages(jobs, SMALL_OUTPUT_BYTES).await;
     let large = stages(jobs, LARGE_OUTPUT_BYTES).await;

@@ -160,7 +160,7 @@ impl TryFrom<KeyDraft> for NewKey {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Authentication {
     /// It is good for what it says.
-    Valid(ApiKey),
+    Valid(Box<ApiKey>),
     /// It was good until then.
     Expired(DateTime<Utc>),
     /// It was withdrawn then.

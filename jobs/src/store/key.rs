@@ -105,7 +105,7 @@ impl Store {
             });
             commit(tx).await?;
         }
-        Ok(Authentication::Valid(key))
+        Ok(Authentication::Valid(Box::new(key)))
     }
 
     /// Every key, the oldest first.

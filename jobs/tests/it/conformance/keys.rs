@@ -38,7 +38,7 @@ async fn a_key_is_good_for_what_it_was_made_for(database: &Database) {
     assert_eq!((key.owner.as_str(), key.limits, key.id), ("team", limits, token.id()));
     let read = KeyToken::parse(&token.expose()).unwrap();
     let Authentication::Valid(used) = database.reopen().await.authenticate(&read).await.unwrap() else { panic!() };
-    assert_eq!(used, key, "as it was before this first use");
+    assert_eq!(*used, key, "as it was before this first use");
     let (own, _) = create(&database.jobs, draft()).await;
     assert_eq!(own.owner, own.id.to_string());
     let listed: Vec<KeyId> = database.jobs.keys().await.unwrap().iter().map(|key| key.id).collect();
