@@ -132,7 +132,7 @@ pub(crate) struct CreateJob {
                 ("Location" = String, description = "Where it is, as a path on this server."),
                 ("Preference-Applied" = Option<String>, description = "`wait=n`; absent without `Prefer`."),
                 ("Idempotent-Replayed" = Option<bool>, description = "`true` when the job was there before."),
-                ("Content-Disposition" = Option<String>, description = "A file name for the diff, when the answer is the diff."),
+                ("Content-Disposition" = Option<String>, description = "A file name, when the answer is the diff."),
                 ("ETag" = Option<String>, description = "The version of the diff, when the answer is the diff."),
             ),
         ),

@@ -72,7 +72,7 @@ enum After {
             content((StreamMessage = "text/event-stream"), (EventPage = "application/json")),
             headers(
                 ("Cache-Control" = String, description = "`no-store`."),
-                ("X-Accel-Buffering" = Option<String>, description = "`no`: a proxy is to pass on each event at once; only of a stream."),
+                ("X-Accel-Buffering" = Option<String>, description = "`no`, of a stream: each event goes on at once."),
             ),
         ),
         (

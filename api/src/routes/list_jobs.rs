@@ -40,7 +40,7 @@ struct ListQuery {
     #[param(format = DateTime)]
     created_before: Option<String>,
     /// Only jobs with this text under this name in their metadata: `metadata[team]=payments`.
-    #[param(style = DeepObject, explode, value_type = Option<MetadataFilter>)]
+    #[param(style = DeepObject, explode, inline, value_type = Option<MetadataFilter>)]
     metadata: Option<()>,
     /// How many at most; 20 when absent.
     #[param(minimum = 1, maximum = 100)]
