@@ -158,7 +158,7 @@ pub(crate) struct WebhookTest {
 #[serde(untagged)]
 pub(crate) enum WebhookPayload {
     /// A message about a job.
-    Job(WebhookMessage),
+    Job(Box<WebhookMessage>),
     /// A test.
     Test(WebhookTest),
 }
