@@ -174,7 +174,7 @@ mod tests {
         let reads: Vec<&str> = plan.iter().map(|row| &*row.3).filter(|step| step.contains(" jobs")).collect();
         assert_eq!(reads.len(), 3, "{plan:?}");
         for (read, index) in
-            reads.into_iter().zip(["COVERING INDEX jobs_waiting", "INDEX jobs_leases", "COVERING INDEX jobs_dead"])
+            reads.into_iter().zip(["COVERING INDEX jobs_waiting", "INDEX jobs_leases", "INDEX jobs_dead"])
         {
             assert!(read.contains(index), "{plan:?}");
         }
