@@ -107,7 +107,8 @@ async fn counters_move_by_what_was_done() {
         ("tinygen_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"}", 1.0),
         ("tinygen_http_request_duration_seconds_count{method=\"GET\",route=\"/jobs/{id}\"}", 2.0),
     ] {
-        assert!((grew(series) - by).abs() < 1e-9, "{series} grew by {}", grew(series));
+        // Other tests may count in the same process; exact figures are those of real processes in `tests/it/metrics.rs`.
+        assert!(grew(series) >= by, "{series} grew by {}", grew(series));
     }
     let names: String = after.into_keys().collect();
     for leak in [&job, "made-up", "not-an-id", "secret"] {
