@@ -351,6 +351,11 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_nobody_has_seen_is_like_one_by_default() {
+        assert_eq!(Config::defaults().expect("valid").concurrency as u64, jobs::USUAL_SLOTS);
+    }
+
+    #[test]
     fn every_setting_is_documented() {
         let defaults: Table = DEFAULTS.parse().expect("valid");
         for name in defaults.keys() {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use api::{ApiState, Origin};
 use egress::{Egress, EgressPolicy};
+use exposition::Exposition;
 use jobs::{Jobs, Limits, Policy, Quota, StoreError};
 use pipeline::llm::{Anthropic, AnthropicConfig, Credentials};
 use pipeline::repo::{FetchLimits, Fetcher, HostTokens};
@@ -86,14 +87,16 @@ fn anthropic(config: &Config) -> anyhow::Result<AnthropicConfig> {
     })
 }
 
-/// The API over these jobs.
+/// The API over these jobs, which shows what this process counts from now on.
 ///
 /// # Errors
 /// When a setting does not read.
 pub(crate) fn api(config: &Config, jobs: &Jobs, egress: &Egress) -> anyhow::Result<ApiState> {
     let origins: Result<Vec<Origin>, _> = config.cors_origins.iter().map(|text| text.parse()).collect();
     let origins = origins.context("TINYGEN_CORS_ORIGINS does not read")?;
-    Ok(ApiState::new(jobs.clone(), egress.clone()).with_limits(limits(config)).with_origins(origins))
+    let counted = Exposition::install();
+    let state = ApiState::new(jobs.clone(), egress.clone()).with_limits(limits(config)).with_origins(origins);
+    Ok(state.with_metrics(move || counted.to_string()))
 }
 
 /// What a key may do that has no limits of its own.

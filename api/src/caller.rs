@@ -38,6 +38,13 @@ impl Scope for WebhooksWrite {
     const SCOPE: KeyScope = KeyScope::WebhooksWrite;
 }
 
+/// To see what is counted, of all owners together.
+pub(crate) struct MetricsRead;
+
+impl Scope for MetricsRead {
+    const SCOPE: KeyScope = KeyScope::MetricsRead;
+}
+
 /// To manage keys, of every owner.
 pub(crate) struct Admin;
 

@@ -13,6 +13,7 @@ mod error;
 mod etag;
 mod event_stream;
 mod field;
+mod figures;
 mod guard;
 mod idempotency;
 mod json_body;
@@ -24,6 +25,7 @@ mod path_of;
 mod routes;
 mod server;
 mod state;
+mod tally;
 mod wait;
 pub mod wire;
 

@@ -13,6 +13,7 @@ use tracing::field::Empty;
 use tracing::{Instrument as _, Level, Span, span};
 use uuid::Uuid;
 
+use crate::tally;
 use crate::wire::Problem;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -51,11 +52,13 @@ macro_rules! request_span {
 /// Gives the request its id and its span, and writes the body of a problem, which names the request.
 pub(crate) async fn observe(route: Option<MatchedPath>, request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
-    let path = request.uri().path().to_owned();
-    let span = begin_span(&request, route.as_ref().map(MatchedPath::as_str), &id);
+    let (path, method) = (request.uri().path().to_owned(), method_name(request.method()).to_owned());
+    let route = route.as_ref().map(MatchedPath::as_str);
+    let span = begin_span(&request, route, &id);
     let began = Instant::now();
     let mut response = next.run(request).instrument(span.clone()).await;
     end_span(&span, response.status());
+    tally::request_answered(method, route, response.status(), began.elapsed());
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     span.in_scope(|| tracing::debug!(duration_ms, "Answered with {}", response.status().as_u16()));
 
@@ -69,8 +72,8 @@ pub(crate) async fn observe(route: Option<MatchedPath>, request: Request, next: 
 
 /// The span of a request, which goes on with its client's trace if it has one.
 fn begin_span(request: &Request, route: Option<&str>, id: &RequestId) -> Span {
-    // Probes come every few seconds and are traces of nothing.
-    let span = if matches!(route, Some("/healthz" | "/readyz")) {
+    // Probes and scrapes come every few seconds and are traces of nothing.
+    let span = if matches!(route, Some("/healthz" | "/readyz" | "/metrics")) {
         request_span!(Level::DEBUG, request, route, id)
     } else {
         request_span!(Level::INFO, request, route, id)

@@ -8,6 +8,8 @@ mod get_diff;
 mod get_events;
 mod get_health;
 mod get_job;
+mod get_metrics;
+mod get_queue_stats;
 mod get_stage;
 mod keys;
 mod list_jobs;
@@ -20,7 +22,7 @@ use axum::Router;
 use axum::http::{HeaderName, header};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use domain::{JobId, StageKey};
 use jobs::Job;
 use tower::util::option_layer;
@@ -40,6 +42,9 @@ use crate::wire::{JobBody, ResultBody, poll_after_seconds};
 
 /// The path of [`create_job`](create_job::create_job) without its last slash: `curl -d` does not follow a redirect.
 const ANALYZE: &str = "/analyze";
+
+/// Where what is counted is read, of a worker too.
+const METRICS: &str = "/metrics";
 
 /// The whole API.
 pub fn router(state: ApiState) -> Router {
@@ -85,11 +90,14 @@ fn guarded_routes() -> OpenApiRouter<ApiState> {
         .routes(routes!(keys::create_key::create_key))
         .routes(routes!(keys::revoke_key::revoke_key))
         .merge(webhooks::routes())
+        .routes(routes!(get_queue_stats::get_queue_stats))
+        .routes(routes!(get_metrics::get_metrics))
 }
 
-/// Only what a health check asks: for a process that works on jobs and serves no API.
+/// Only what a health check and a scraper ask: for a process that works on jobs and serves no API.
 pub fn health_router(state: ApiState) -> Router {
-    wrap(health_routes().into(), &state.origins).with_state(state)
+    let routes = Router::from(health_routes()).route(METRICS, get(get_metrics::get_worker_metrics));
+    wrap(routes, &state.origins).with_state(state)
 }
 
 fn health_routes() -> OpenApiRouter<ApiState> {
@@ -147,7 +155,6 @@ fn read_stage_key(name: &str) -> Option<StageKey> {
 mod tests {
     use axum::body::{Body, to_bytes};
     use axum::http::{Request, StatusCode};
-    use axum::routing::get;
     use domain::StageKind;
     use serde_json::Value;
     use tower::ServiceExt as _;

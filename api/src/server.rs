@@ -44,7 +44,7 @@ pub async fn serve(listener: TcpListener, state: ApiState, shutdown: Cancellatio
     serve_routes(listener, app, write_timeout, shutdown).await;
 }
 
-/// Like [`serve`], for `/healthz` and `/readyz` alone.
+/// Like [`serve`], for `/healthz`, `/readyz` and `/metrics` alone.
 pub async fn serve_health(listener: TcpListener, state: ApiState, shutdown: CancellationToken) {
     let write_timeout = state.pace.write_timeout;
     serve_routes(listener, health_router(state), write_timeout, shutdown).await;

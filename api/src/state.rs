@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
+use crate::figures::FigureReader;
 use crate::limits::Rates;
 use crate::origins::{AllowedOrigins, Origin};
 
@@ -28,6 +29,10 @@ pub struct ApiState {
     pub(crate) limits: Limits,
     /// What they have done lately.
     pub(crate) rates: Arc<Rates>,
+    /// What is in the queue.
+    pub(crate) figures: Arc<FigureReader>,
+    /// Writes what this process has counted.
+    pub(crate) metrics: MetricsText,
     /// What stands still in the worker of this process, if it has one and something does.
     pub(crate) stalled: Stalled,
     /// How patient the server is.
@@ -55,6 +60,9 @@ impl Default for Pace {
     }
 }
 
+/// What a process has counted, as Prometheus reads it.
+pub(crate) type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// Says what stands still in a worker, if anything does.
 pub(crate) type Stalled = Option<Arc<dyn Fn() -> Option<&'static str> + Send + Sync>>;
 
@@ -63,6 +71,8 @@ impl ApiState {
     pub fn new(jobs: Jobs, egress: Egress) -> Self {
         Self {
             keys: Arc::new(Authenticator::new(jobs.clone())),
+            figures: Arc::new(FigureReader::new(jobs.clone())),
+            metrics: Arc::new(String::new),
             jobs,
             egress,
             limits: Limits::default(),
@@ -91,6 +101,12 @@ impl ApiState {
     #[must_use]
     pub fn with_pace(self, pace: Pace) -> Self {
         Self { pace, ..self }
+    }
+
+    /// The same API, which shows what the process has counted: `text` writes it as Prometheus reads it.
+    #[must_use]
+    pub fn with_metrics(self, text: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { metrics: Arc::new(text), ..self }
     }
 
     /// The same API in a process that also works on jobs: its health is that of its worker too. `stalled` says what

@@ -59,6 +59,9 @@ pub enum KeyScope {
     /// To manage the owner's webhooks.
     #[serde(rename = "webhooks:write")]
     WebhooksWrite,
+    /// To see how much there is to do and what was counted, of all owners together.
+    #[serde(rename = "metrics:read")]
+    MetricsRead,
     /// To manage keys, of every owner.
     #[serde(rename = "admin")]
     Admin,
@@ -66,7 +69,7 @@ pub enum KeyScope {
 
 impl KeyScope {
     /// Every scope.
-    pub const ALL: [Self; 4] = [Self::JobsRead, Self::JobsWrite, Self::WebhooksWrite, Self::Admin];
+    pub const ALL: [Self; 5] = [Self::JobsRead, Self::JobsWrite, Self::WebhooksWrite, Self::MetricsRead, Self::Admin];
 
     /// What a key may do that names no scope: everything within its owner's own.
     pub const DEFAULT: [Self; 3] = [Self::JobsRead, Self::JobsWrite, Self::WebhooksWrite];
@@ -77,6 +80,7 @@ impl KeyScope {
             Self::JobsRead => "jobs:read",
             Self::JobsWrite => "jobs:write",
             Self::WebhooksWrite => "webhooks:write",
+            Self::MetricsRead => "metrics:read",
             Self::Admin => "admin",
         }
     }

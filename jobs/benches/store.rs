@@ -17,6 +17,7 @@ const ROUNDS: usize = 5;
 const STAGES: usize = 200;
 const JOBS: usize = 200;
 const WORKERS: usize = 8;
+const COUNTS: usize = 20;
 /// Waiting jobs before which claims are timed.
 const WAITING: [usize; 3] = [10, 1_000, 100_000];
 /// Waiting jobs of one owner who may run no more of them, all of them before the others.
@@ -60,6 +61,8 @@ async fn measure(database: &str, url: &str) {
         waiting = goal;
         let claim = claims(jobs, goal.min(STAGES)).await;
         println!("{database}: a claim before {goal} waiting jobs in {claim:.2?} (median)");
+        let count = counts(jobs).await;
+        println!("{database}: {goal} waiting jobs counted in {count:.2?} (median)");
     }
     let submission = submissions(jobs).await;
     println!("{database}: a submission after {waiting} waiting jobs in {submission:.2?} (median)");
@@ -135,6 +138,18 @@ async fn fill(url: &str, count: usize) {
         sqlx::query(statement("gen_random_uuid()")).execute(&mut connection).await.unwrap();
         sqlx::query("ANALYZE jobs").execute(&mut connection).await.unwrap();
     }
+}
+
+/// The median time to count the queue.
+async fn counts(jobs: &Jobs) -> Duration {
+    let mut times = Vec::new();
+    for _ in 0..COUNTS {
+        let start = Instant::now();
+        jobs.queue_stats().await.unwrap();
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    times[times.len() / 2]
 }
 
 /// Turns waiting jobs into those of an owner who may run one at a time, and puts them before all others.

@@ -14,7 +14,9 @@ mod key;
 mod lease;
 mod live;
 mod quota;
+mod stats;
 mod store;
+mod tally;
 mod webhook;
 
 use std::time::Duration;
@@ -39,6 +41,7 @@ pub use key::{ApiKey, Authentication, KeyDraft, KeyDraftError, KeyToken, NewKey}
 pub use lease::{ClaimedJob, Heartbeat, Lease, Policy, Requeued, WorkerId};
 pub use live::{LiveEvent, LiveNews};
 pub use quota::{LimitOverrides, Limits, Quota, QuotaBound, QuotaExceeded};
+pub use stats::{QueueState, QueueStats, USUAL_SLOTS, WebhookStats};
 pub use webhook::{
     ClaimedDelivery, DEFAULT_WEBHOOK_EVENTS, Delivery, DeliveryAttempt, DeliveryEnd, DeliveryFilter, DeliveryId,
     DeliveryLease, DeliveryStatus, DisabledReason, Exchange, JobWebhook, MAX_WEBHOOKS, NewWebhook, Pace, Redelivery,
@@ -135,6 +138,7 @@ impl Jobs {
     pub async fn submit(&self, job: impl Into<NewJob>) -> Result<Job, StoreError> {
         let id = JobId::new();
         let job = self.store.traced("submit", id, self.store.submit(id, job.into(), &self.policy)).await?;
+        tally::job_created();
         self.ring(id).await;
         Ok(job)
     }
@@ -153,6 +157,7 @@ impl Jobs {
         let submission = self.store.submit_once(id, job.into(), idempotency, &self.policy);
         let submission = self.store.traced("submit", id, submission).await?;
         if let Submission::Accepted(_) = submission {
+            tally::job_created();
             self.ring(id).await;
         }
         Ok(submission)
@@ -268,6 +273,31 @@ impl Jobs {
     /// Withdraws a key for good; false when there is none of this id. Doing it twice is the same as once.
     pub async fn revoke_key(&self, id: KeyId) -> Result<bool, StoreError> {
         self.store.revoke_key(id).await
+    }
+}
+
+/// For the ones who decide how many workers there should be.
+impl Jobs {
+    /// How much there is to do for all owners, and who is there to do it. Cheap, but not free: its cost grows with the jobs
+    /// that wait.
+    pub async fn queue_stats(&self) -> Result<QueueStats, StoreError> {
+        self.store.queue_stats().await
+    }
+
+    /// What waits for receivers of webhooks.
+    pub async fn webhook_stats(&self) -> Result<WebhookStats, StoreError> {
+        self.store.webhook_stats(&self.webhook_policy).await
+    }
+
+    /// Notes that a worker lives and works on so many jobs at the same time. It counts as living for the time of a lease;
+    /// what it holds does not depend on it.
+    pub async fn note_worker(&self, worker: &WorkerId, slots: usize) -> Result<(), StoreError> {
+        self.store.note_worker(worker, slots as u64, &self.policy).await
+    }
+
+    /// Notes that a worker has ended.
+    pub async fn note_worker_gone(&self, worker: &WorkerId) -> Result<(), StoreError> {
+        self.store.note_worker_gone(worker).await
     }
 }
 

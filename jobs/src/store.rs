@@ -26,6 +26,7 @@ mod retry;
 mod rows;
 mod running;
 mod stage;
+mod stats;
 mod sweep;
 mod trace;
 mod webhook;
@@ -165,6 +166,14 @@ impl Store {
             On::Sqlite(pool) => {
                 Ok((On::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?), Utc::now().trunc_subsecs(6)))
             }
+        }
+    }
+
+    /// Opens a transaction that only reads and holds nobody up, and reads the database's clock.
+    async fn begin_reading(&self) -> Result<(Tx, DateTime<Utc>), StoreError> {
+        match &self.read {
+            On::Postgres(_) => self.begin().await,
+            On::Sqlite(pool) => Ok((On::Sqlite(pool.begin().await?), Utc::now().trunc_subsecs(6))),
         }
     }
 

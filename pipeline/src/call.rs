@@ -13,6 +13,7 @@ use crate::llm::{Backoff, Delta, LlmError, LlmFailure, Request, Response, RetryP
 use crate::progress::ProgressEvent;
 use crate::run::Run;
 use crate::sheet::upper_bound_tokens;
+use crate::tally;
 
 /// An answer shorter than this is not worth a call: when the budget leaves less, the job stops.
 const MIN_OUTPUT_TOKENS: u32 = 4_000;
@@ -56,6 +57,9 @@ impl Run {
                 Err(error) => {
                     let Some(delay) = backoff.next_delay(&error) else { return Err(error.into()) };
                     let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                    if let LlmError::RateLimited(_) = error {
+                        tally::call_throttled(&request.model, delay);
+                    }
                     warn!(turn, delay_ms, error = &error as &dyn Error, "The model did not answer; asking again");
                     tokio::time::sleep(delay).await;
                 }
@@ -78,6 +82,8 @@ impl Run {
         };
         let span = chat_span(request, turn);
         let answer = self.shared.model.complete(request, &on_delta).instrument(span.clone()).await;
+        let outcome = answer.as_ref().map_or_else(|failure| failure.error.code().as_str(), |_| tally::ANSWERED);
+        tally::call_ended(&request.model, outcome, begun.elapsed());
         let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let settle = |usage: Usage, stop_reason: String, response| CallRecord {
             id,
@@ -113,6 +119,7 @@ impl Run {
     }
 
     async fn settle(&self, stage: &StageKey, record: CallRecord) -> Result<(), PipelineError> {
+        tally::call_billed(&self.model.id, &record);
         self.journal.settle_call(&record).await?;
         (self.progress)(ProgressEvent::CallSettled { stage: stage.clone(), usage: record.usage, cost: record.cost });
         Ok(())

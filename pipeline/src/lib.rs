@@ -24,6 +24,7 @@ mod shared;
 mod sheet;
 mod stage;
 mod strategy;
+mod tally;
 mod template;
 mod text;
 mod tool_call;

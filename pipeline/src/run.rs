@@ -16,6 +16,7 @@ use crate::llm::ModelInfo;
 use crate::progress::{Progress, ProgressEvent};
 use crate::repo::Snapshot;
 use crate::shared::Shared;
+use crate::tally;
 
 /// One job while it is worked on.
 pub(crate) struct Run {
@@ -81,6 +82,7 @@ impl Run {
     {
         if let Some(output) = load(self.journal.as_ref(), &key).await? {
             Span::current().record("stage.resumed", true);
+            tally::stage_resumed(key.kind);
             debug!("Found the stage's output in the journal");
             (self.progress)(ProgressEvent::StageFinished { key, resumed: true });
             return Ok(output);
@@ -99,6 +101,7 @@ impl Run {
         };
         save(self.journal.as_ref(), &key, &output, started_at).await?;
         let duration_ms = (Utc::now() - started_at).num_milliseconds();
+        tally::stage_succeeded(key.kind, started_at);
         info!(duration_ms, "Finished the stage");
         (self.progress)(ProgressEvent::StageFinished { key, resumed: false });
         Ok(output)
@@ -134,6 +137,10 @@ async fn fetch(
         save(journal, &key, &output, started_at).await?;
     }
     Span::current().record("stage.resumed", pinned.is_some());
+    if pinned.is_some() {
+        tally::stage_resumed(key.kind);
+    }
+    tally::stage_succeeded(key.kind, started_at);
     let duration_ms = (Utc::now() - started_at).num_milliseconds();
     info!(repo.commit = %snapshot.commit(), files, duration_ms, "Fetched the repository");
     progress(ProgressEvent::StageFinished { key, resumed: pinned.is_some() });
@@ -153,8 +160,10 @@ async fn in_stage_span<T>(
         stage.resumed = Empty,
         error.type = Empty,
     );
+    let started_at = Utc::now();
     let outcome = work.instrument(span.clone()).await;
     if let Err(error) = &outcome {
+        tally::stage_failed(kind, started_at);
         span.record("error.type", error.code().as_str());
         span.record("otel.status_code", "ERROR");
     }

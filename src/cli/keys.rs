@@ -32,8 +32,8 @@ pub(crate) struct CreateKeyArgs {
     /// Whose jobs the key reaches. Keys may share an owner; without one, the key's jobs are nobody else's.
     #[arg(long)]
     pub(crate) owner: Option<String>,
-    /// What the key may do: jobs:read, jobs:write, webhooks:write, admin. Repeat it for several; everything but admin
-    /// when absent.
+    /// What the key may do: jobs:read, jobs:write, webhooks:write, metrics:read, admin. Repeat it for several;
+    /// everything but metrics:read and admin when absent.
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(crate) scopes: Vec<KeyScope>,
     /// How long the key lives, such as 12h, 90d or 2w. Until it is revoked when absent.

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use api::ApiState;
+use exposition::Exposition;
 use tracing::info;
 use worker::{WebhookConfig, WorkerConfig};
 
@@ -30,10 +31,11 @@ pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
     };
     let worker = WorkerConfig { concurrency: config.concurrency, ..WorkerConfig::default() };
     info!(worker.id = %worker.id, worker.concurrency = worker.concurrency, "Working");
-    let vitals = worker.vitals.clone();
+    let (vitals, counted) = (worker.vitals.clone(), Exposition::install());
     let health = async {
         if let Some(listener) = listener {
             let state = ApiState::new(jobs.clone(), egress.clone()).beside_worker(move || vitals.stalled());
+            let state = state.with_metrics(move || counted.to_string());
             api::serve_health(listener, state, shutdown.clone()).await;
         }
     };

@@ -30,13 +30,14 @@ fn arrows_point_down() {
     let arrows = |name: &str| -> Vec<&str> { dependencies[name].intersection(&crates).map(String::as_str).collect() };
     assert_eq!(arrows("domain"), [] as [&str; 0]);
     assert_eq!(arrows("egress"), [] as [&str; 0]);
+    assert_eq!(arrows("exposition"), [] as [&str; 0]);
     assert_eq!(arrows("pipeline"), ["domain", "egress"]);
     assert_eq!(arrows("jobs"), ["domain"]);
     assert_eq!(arrows("worker"), ["domain", "egress", "jobs", "pipeline", "trace_context"]);
     assert_eq!(arrows("api"), ["domain", "egress", "jobs", "trace_context"]);
     assert_eq!(arrows("standin"), [] as [&str; 0]);
     assert_eq!(arrows("trace_context"), [] as [&str; 0]);
-    let all = ["api", "domain", "egress", "jobs", "pipeline", "standin", "trace_context", "worker"];
+    let all = ["api", "domain", "egress", "exposition", "jobs", "pipeline", "standin", "trace_context", "worker"];
     assert_eq!(arrows("tinygen"), all);
 }
 
@@ -47,7 +48,7 @@ fn crates_keep_out_what_is_not_theirs() {
         ("pipeline", &["sqlx", "axum", "apalis", "redis", "opentelemetry", "tracing-opentelemetry"]),
         ("jobs", &["git2", "reqwest", "axum", "opentelemetry", "tracing-opentelemetry"]),
         ("api", &["git2", "sqlx", "reqwest", "opentelemetry", "tracing-opentelemetry"]),
-        ("domain", &["tokio", "reqwest", "sqlx", "git2", "axum", "futures"]),
+        ("domain", &["tokio", "reqwest", "sqlx", "git2", "axum", "futures", "metrics"]),
         ("worker", &["opentelemetry", "tracing-opentelemetry"]),
         ("trace_context", &["opentelemetry-otlp", "reqwest", "tokio"]),
     ];
@@ -80,12 +81,22 @@ fn each_deed_has_one_place() {
     }
 }
 
+/// What is counted is counted under the names that there are, and each of them is.
+#[test]
+fn every_metric_is_counted() {
+    let is_tally = |file: &PathBuf| file.ends_with("src/tally.rs");
+    let tallies = sources(Path::new(env!("CARGO_MANIFEST_DIR"))).into_iter().filter(is_tally);
+    let code: String = tallies.map(|file| std::fs::read_to_string(file).expect("readable")).collect();
+    let counted: BTreeSet<&str> = code.split('"').filter(|text| text.starts_with("tinygen_")).collect();
+    assert_eq!(counted, exposition::METRICS.iter().map(|metric| metric.name).collect());
+}
+
 /// The Rust files of all crates, without tests, benchmarks and the stand-ins.
 fn sources(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let folders =
-        ["src", "api/src", "domain/src", "egress/src", "jobs/src", "pipeline/src", "trace_context/src", "worker/src"];
-    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    let crates = ["api", "domain", "egress", "exposition", "jobs", "pipeline", "trace_context", "worker"];
+    let folders = crates.map(|name| format!("{name}/src")).into_iter().chain(["src".to_owned()]);
+    let mut folders: Vec<PathBuf> = folders.map(|folder| root.join(folder)).collect();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("readable") {
             let path = entry.expect("an entry").path();

@@ -19,6 +19,7 @@ use crate::journal::LeaseJournal;
 use crate::patience::patiently;
 use crate::progress::Teller;
 use crate::retry;
+use crate::tally::BusySlot;
 use crate::work::{Work, WorkError};
 
 /// What every attempt of a worker needs.
@@ -66,6 +67,7 @@ impl End {
 impl Attempts {
     /// Makes one attempt. Whatever happens, the job's row says so in the end, or another worker has the job.
     pub(crate) async fn run(&self, job: ClaimedJob) {
+        let _slot = BusySlot::take();
         let span = self.begin_span(&job);
         self.run_in_span(job).instrument(span).await;
     }

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tracing::warn;
 
 use crate::config::WorkerConfig;
+use crate::tally;
 use crate::vitals::Vitals;
 
 /// Longest that the database may take to answer.
@@ -112,6 +113,12 @@ impl Held {
         (leases(old), leases(new))
     }
 
+    /// What is left, `now`, of the lease that runs out first.
+    fn time_left(&self, lease: Duration, now: Instant) -> Option<Duration> {
+        let oldest = self.lock().values().map(|kept| kept.renewed_at).min()?;
+        Some((oldest + lease).saturating_duration_since(now))
+    }
+
     fn renewed(&self, lease: &Lease, at: Instant) {
         if let Some(kept) = self.lock().get_mut(lease) {
             kept.renewed_at = at;
@@ -143,6 +150,7 @@ async fn beat(jobs: Jobs, held: Arc<Held>, rhythm: Rhythm, vitals: Vitals) {
     loop {
         let asked_at = ticks.tick().await;
         vitals.heart_turns();
+        tally::leases_left(held.time_left(jobs.policy().lease, asked_at));
         let (due, others) = held.by_age(rhythm.heartbeat, asked_at);
         let answers = async {
             // Who holds nothing asks nothing.

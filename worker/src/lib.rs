@@ -8,10 +8,12 @@ mod config;
 mod heartbeat;
 mod journal;
 mod patience;
+mod presence;
 mod progress;
 mod queue;
 mod retry;
 mod sweep;
+mod tally;
 mod vitals;
 mod webhook;
 mod work;
@@ -59,10 +61,14 @@ pub enum WorkerError {
 pub async fn run(jobs: Jobs, work: Work, config: WorkerConfig, shutdown: CancellationToken) -> Result<(), WorkerError> {
     let heart = Heart::start(&jobs, &config).map_err(WorkerError::Heartbeat)?;
     let attempts = Attempts { jobs: jobs.clone(), work, config: config.clone(), heart, shutdown };
-    tokio::select! {
+    tally::worker_begins(config.concurrency);
+    let outcome = tokio::select! {
         stopped = worker(attempts) => stopped.map_err(WorkerError::Stopped),
         never = sweep::sweep(&jobs, config.sweep) => match never {},
-    }
+        never = presence::show(&jobs, &config) => match never {},
+    };
+    presence::end(&jobs, &config).await;
+    outcome
 }
 
 /// The apalis worker: a stream of claimed jobs, and what is done with each.

@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 
 use crate::attempt::Attempts;
 use crate::config::WorkerConfig;
+use crate::tally;
 
 /// Between two claims while the database is away.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -44,6 +45,9 @@ impl Queue {
             // One that was made all the same is lost with its lease, and made again by somebody.
             let claim = self.jobs.claim(&self.config.id).await;
             self.config.vitals.claim_is_over();
+            if claim.is_ok() {
+                tally::looked_for_a_job();
+            }
             let pause = match claim {
                 Ok(Some(job)) => return Some(job),
                 Ok(None) => self.shutdown.run_until_cancelled(self.jobs.wait(self.config.idle)).await,

@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::patience::patiently;
+use crate::tally;
 
 pub use config::WebhookConfig;
 
@@ -194,6 +195,7 @@ impl Sender {
             return None;
         };
         let end = schedule::judge(&self.config, delivery, &heard);
+        tally::delivery_tried(end);
         let write = patiently(|| self.jobs.finish_delivery(&delivery.lease, delivery.claimed_at, &heard.exchange, end));
         // After a lease the message is another worker's.
         let written = timeout(self.jobs.webhook_policy().lease, write).await.unwrap_or(Err(StoreError::LeaseLost));

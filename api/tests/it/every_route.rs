@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::server::{Answer, Server, draft};
 
 /// Every method of every route, and the scope that it takes.
-const ROUTES: [(Method, &str, KeyScope); 27] = [
+const ROUTES: [(Method, &str, KeyScope); 29] = [
     (Method::GET, "/jobs", KeyScope::JobsRead),
     (Method::GET, "/jobs/{id}", KeyScope::JobsRead),
     (Method::GET, "/jobs/{id}/events", KeyScope::JobsRead),
@@ -31,6 +31,8 @@ const ROUTES: [(Method, &str, KeyScope); 27] = [
     (Method::GET, "/deliveries/{id}", KeyScope::WebhooksWrite),
     (Method::POST, "/deliveries/{id}/redeliver", KeyScope::WebhooksWrite),
     (Method::DELETE, "/webhooks/{id}", KeyScope::WebhooksWrite),
+    (Method::GET, "/queue/stats", KeyScope::MetricsRead),
+    (Method::GET, "/metrics", KeyScope::MetricsRead),
     (Method::GET, "/keys", KeyScope::Admin),
     (Method::POST, "/keys", KeyScope::Admin),
     (Method::DELETE, "/keys/{id}", KeyScope::Admin),

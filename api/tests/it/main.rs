@@ -28,6 +28,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod list_jobs;
+mod metrics;
 mod openapi;
 mod origins;
 mod other_owners;

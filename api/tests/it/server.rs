@@ -77,6 +77,14 @@ impl Server {
         Self { directory: Some(directory), ..Self::serve(jobs, |state| state.with_limits(limits)).await }
     }
 
+    /// A server that keeps what is counted in this process: tests that run in the same one count together.
+    pub(crate) async fn start_counting() -> Self {
+        let server = Self::start().await;
+        let counted = exposition::Exposition::install();
+        let configure = |state: ApiState| state.with_metrics(move || counted.to_string());
+        Self { directory: server.directory, ..Self::serve(server.jobs, configure).await }
+    }
+
     /// A server of its own patience over these jobs.
     pub(crate) async fn over(jobs: Jobs, pace: Pace) -> Self {
         Self::serve(jobs, |state| state.with_pace(pace)).await

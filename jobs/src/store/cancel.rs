@@ -1,5 +1,6 @@
 //! Somebody asks for the end of a job.
 
+use chrono::{DateTime, Utc};
 use domain::{JobId, JobStatus};
 use serde_json::json;
 
@@ -7,12 +8,13 @@ use super::{Store, commit, ended, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::job::Cancellation;
+use crate::tally::{self, Ending};
 
 impl Store {
     /// Ends a waiting job, or asks the worker of a running one to stop.
     pub(crate) async fn cancel(&self, id: JobId) -> Result<Cancellation, StoreError> {
         let (mut tx, now) = self.begin().await?;
-        let changed: Option<(i64, String)> = on!(&mut tx, conn => {
+        let changed: Option<(i64, String, DateTime<Utc>)> = on!(&mut tx, conn => {
             sqlx::query_as(
                 "UPDATE jobs
                  SET status = CASE status WHEN 'queued' THEN 'canceled' ELSE 'running' END,
@@ -21,14 +23,14 @@ impl Store {
                      next_attempt_at = NULL,
                      version = version + 1
                  WHERE id = $1 AND status IN ('queued', 'running') AND cancel_requested_at IS NULL
-                 RETURNING version, status",
+                 RETURNING version, status, COALESCE(retried_at, created_at)",
             )
             .bind(id.as_uuid())
             .bind(now)
             .fetch_optional(&mut **conn)
             .await?
         });
-        let Some((seq, status)) = changed else {
+        let Some((seq, status, queued_at)) = changed else {
             // Before another connection is asked: on SQLite an open transaction is the only one.
             drop(tx);
             return self.why_not_canceled(id).await;
@@ -42,6 +44,9 @@ impl Store {
         };
         let is_told = event::append(&mut tx, id, seq, kind, &data, now).await?;
         commit(tx).await?;
+        if cancellation == Cancellation::Canceled {
+            tally::job_finished(&Ending { outcome: "canceled", code: "", queued_at, ended_at: now });
+        }
         self.couriers.ring_if(is_told);
         Ok(cancellation)
     }

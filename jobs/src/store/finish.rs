@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::job::AttemptFailure;
 use crate::lease::{Lease, Policy, Requeued};
+use crate::tally::{self, Ending};
 
 /// How a job ends for good.
 pub(super) enum End<'a> {
@@ -124,11 +125,12 @@ impl Change {
             End::Failed(failure) => ("failed", EventKind::JobFailed, json!({ "attempt": attempt, "failure": failure })),
             End::Canceled => ("canceled", EventKind::JobCanceled, json!({ "attempt": attempt })),
         };
-        let (result, failure) = match end {
-            End::Succeeded(result) => (Some(result), None),
-            End::Failed(failure) => (None, Some(failure)),
-            End::Canceled => (None, None),
+        let (result, failure, code) = match end {
+            End::Succeeded(result) => (Some(result), None, result.outcome.as_str()),
+            End::Failed(failure) => (None, Some(failure), failure.code.as_str()),
+            End::Canceled => (None, None, ""),
         };
+        let ending = Ending { outcome: status, code, queued_at: self.queued_at, ended_at: self.now };
         on!(&mut self.tx, conn => {
             sqlx::query(
                 "UPDATE jobs
@@ -148,7 +150,9 @@ impl Change {
         });
         // What is told of the end must not change when the job is run again.
         data["job"] = json!(ended::read(&mut self.tx, self.lease.job_id).await?);
-        self.commit(kind, data).await
+        self.commit(kind, data).await?;
+        tally::job_finished(&ending);
+        Ok(())
     }
 
     /// Puts the job back among those that wait. One that has to wait before its next attempt has had its turn; one that is

@@ -3,24 +3,31 @@
 //! What remains of a job is a tombstone, its row without anything that came from its client, its repository or the model:
 //! the id, the owner, the states, the times and the sums of what it used and cost.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use domain::JobId;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use uuid::Uuid;
 
+use super::stats::forget_workers;
 use super::webhook::forget_deliveries;
 use super::{On, Store, before, commit, event, on};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::job::Purge;
 use crate::lease::Policy;
+use crate::tally::{self, Ending};
 
 /// The tables beside `jobs` that hold what a job is about. A table that comes to refer to jobs belongs here.
 const CONTENT: [&str; 4] = ["stages", "model_calls", "job_metadata", "job_events"];
 
 /// Rows of a kind that one sweep forgets; the next one goes on.
 const BATCH: i64 = 100;
+
+/// How long a worker that has ended is remembered.
+const WORKER_MEMORY: Duration = Duration::from_hours(1);
 
 /// What is old enough to be forgotten.
 struct Old {
@@ -65,15 +72,10 @@ impl Store {
 
     /// Makes a tombstone of a job, if it is not one; only of one that ended at least `ended_ago`, if that is given. Who
     /// works on the job loses the lease.
-    async fn bury(
-        &self,
-        owner: Option<&str>,
-        id: JobId,
-        ended_ago: Option<std::time::Duration>,
-    ) -> Result<bool, StoreError> {
+    async fn bury(&self, owner: Option<&str>, id: JobId, ended_ago: Option<Duration>) -> Result<bool, StoreError> {
         let (mut tx, now) = self.begin().await?;
-        let buried: Option<i64> = on!(&mut tx, conn => {
-            sqlx::query_scalar(
+        let buried: Option<(i64, bool, DateTime<Utc>)> = on!(&mut tx, conn => {
+            sqlx::query_as(
                 "UPDATE jobs
                  SET status = CASE WHEN status IN ('queued', 'running') THEN 'canceled' ELSE status END,
                      cancel_requested_at = CASE WHEN status IN ('queued', 'running')
@@ -95,7 +97,7 @@ impl Store {
                      version = version + 1
                  WHERE id = $1 AND purged_at IS NULL AND ($3 IS NULL OR owner = $3)
                    AND ($4 IS NULL OR finished_at <= $4)
-                 RETURNING version",
+                 RETURNING version, finished_at = $2, COALESCE(retried_at, created_at)",
             )
             .bind(id.as_uuid())
             .bind(now)
@@ -104,7 +106,7 @@ impl Store {
             .fetch_optional(&mut **conn)
             .await?
         });
-        let Some(seq) = buried else { return Ok(false) };
+        let Some((seq, has_ended_now, queued_at)) = buried else { return Ok(false) };
         forget_deliveries(&mut tx, id).await?;
         for table in CONTENT {
             let delete = format!("DELETE FROM {table} WHERE job_id = $1");
@@ -114,6 +116,9 @@ impl Store {
         }
         let _nobody_is_told = event::append(&mut tx, id, seq, EventKind::JobPurged, &json!({}), now).await?;
         commit(tx).await?;
+        if has_ended_now {
+            tally::job_finished(&Ending { outcome: "canceled", code: "", queued_at, ended_at: now });
+        }
         Ok(true)
     }
 
@@ -142,6 +147,7 @@ impl Store {
                 .await?
         });
         release_old_keys(&mut tx, before(now, policy.idempotency)).await?;
+        forget_workers(&mut tx, before(now, WORKER_MEMORY)).await?;
         commit(tx).await?;
         Ok(Old { jobs, tombstones })
     }
@@ -160,7 +166,7 @@ impl Store {
     /// nothing depends on it: while somebody reads, it is left to SQLite, which uses the log anew from time to time.
     async fn wipe_log(&self) {
         let On::Sqlite(options) = &self.options else { return };
-        let options = options.clone().busy_timeout(std::time::Duration::ZERO);
+        let options = options.clone().busy_timeout(Duration::ZERO);
         let wiped = async {
             let mut connection = SqliteConnection::connect_with(&options).await?;
             sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;

@@ -7,6 +7,7 @@ use tracing::{Instrument, info_span};
 use super::{On, Store, on};
 use crate::error::StoreError;
 use crate::lease::Lease;
+use crate::tally;
 
 impl Store {
     /// Makes a call that belongs to a job in a span of its own. Calls that look for work or keep a lease have none: they
@@ -31,6 +32,9 @@ impl Store {
         if let Err(error) = &outcome {
             span.record("error.type", error.kind());
             span.record("otel.status_code", "ERROR");
+        }
+        if let Err(StoreError::LeaseLost) = outcome {
+            tally::write_fenced();
         }
         outcome
     }

@@ -18,6 +18,7 @@ mod retention;
 mod retries;
 mod running;
 mod stages;
+mod stats;
 mod traces;
 mod turns;
 mod webhooks;

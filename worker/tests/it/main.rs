@@ -8,6 +8,7 @@ mod concurrency;
 mod fixture;
 mod leases;
 mod live;
+mod presence;
 mod progress;
 mod shutdown;
 mod webhooks;

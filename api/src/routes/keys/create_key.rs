@@ -34,7 +34,7 @@ pub(crate) struct CreateKey {
     /// Whose jobs it reaches; nobody else's when absent.
     #[schema(pattern = "^[A-Za-z0-9._:@/-]{1,100}$")]
     owner: Option<String>,
-    /// What it may do; everything but `admin` when absent.
+    /// What it may do; everything but `metrics:read` and `admin` when absent.
     #[schema(value_type = Option<Vec<KeyScope>>, min_items = 1)]
     scopes: Option<Vec<String>>,
     /// How long it lives; until it is revoked when absent.

@@ -7,7 +7,7 @@ use domain::{JobId, StageKind, WebhookUrl};
 use jobs::{
     ClaimedDelivery, DEFAULT_WEBHOOK_EVENTS, Delivery, DeliveryEnd, DeliveryFilter, DeliveryStatus, DisabledReason,
     EventKind, Exchange, JobWebhook, Jobs, NewJob, NewWebhook, Pace, Policy, Redelivery, StoreError, WEBHOOK_EVENTS,
-    Webhook, WebhookChange, WebhookPolicy, WebhookSecret, WorkerId,
+    Webhook, WebhookChange, WebhookPolicy, WebhookSecret, WebhookStats, WorkerId,
 };
 use serde_json::{Value, json};
 
@@ -287,12 +287,15 @@ async fn a_failing_receiver_gets_one_probe_at_a_time(database: &Database) {
     for _ in 0..8 {
         jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
     }
+    let counted = async || jobs.webhook_stats().await.unwrap();
+    assert_eq!(counted().await, WebhookStats { pending: 8, open_endpoints: 0 });
     for delivery in claim_all(jobs).await {
         finish(jobs, &delivery, DeliveryEnd::Failed).await.unwrap();
     }
     assert_eq!(jobs.webhook(None, webhook.id).await.unwrap().unwrap().consecutive_failures, 4);
     let fifth = jobs.claim_deliveries(&worker(), Pace::Slow, 1).await.unwrap().remove(0);
     finish(jobs, &fifth, RETRY_NOW).await.unwrap();
+    assert_eq!(counted().await, WebhookStats { pending: 4, open_endpoints: 1 });
     let probe = claim_one(jobs).await;
     assert_eq!(deliveries(jobs, &webhook).await.iter().filter(|it| it.attempts == 0).count(), 3, "they use no try");
     // The next one waits as long as the receiver asked.
@@ -303,6 +306,7 @@ async fn a_failing_receiver_gets_one_probe_at_a_time(database: &Database) {
     jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
     let probe = claim_one(jobs).await;
     finish(jobs, &probe, DeliveryEnd::Delivered).await.unwrap();
+    assert_eq!(counted().await, WebhookStats { pending: 4, open_endpoints: 0 });
     assert_eq!(claim_all(jobs).await.len(), 4, "one success closes the breaker");
 }
 
