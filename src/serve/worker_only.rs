@@ -39,7 +39,8 @@ pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
             api::serve_health(listener, state, shutdown.clone()).await;
         }
     };
-    let webhooks = worker::deliver_webhooks(jobs.clone(), egress.clone(), WebhookConfig::default(), shutdown.clone());
+    let courier = WebhookConfig::default();
+    let webhooks = Box::pin(worker::deliver_webhooks(jobs.clone(), egress.clone(), courier, shutdown.clone()));
     let work = async {
         let outcome = worker::run(jobs.clone(), pipeline.into(), worker, shutdown.clone()).await;
         shutdown.cancel();
