@@ -62,7 +62,8 @@ impl FromStr for Origin {
         let error = || ParseOriginError(text.to_owned());
         let url = Url::parse(text).map_err(|_| error())?;
         let is_web = matches!(url.scheme(), "http" | "https");
-        let is_exact = url.origin().ascii_serialization() == text;
+        // A host may hold a `*` by the rules of URLs; here it would be taken for a wildcard, which it is not.
+        let is_exact = url.origin().ascii_serialization() == text && !text.contains('*');
         if is_web && is_exact { HeaderValue::from_str(text).map(Self).map_err(|_| error()) } else { Err(error()) }
     }
 }
