@@ -34,6 +34,9 @@ details (RFC 9457); programs branch on `code`. `POST /analyze`, without the slas
 A server is open until its first API key is made; from then on every request but those for health and this description \
 needs one.
 
+Web pages of the origins that the operator names may use all of it: `OPTIONS` then answers the preflight requests of \
+browsers, and answers have the headers of CORS.
+
 What is no request of HTTP/1.1, or has a head that is too long, gets 400, 414 or 431 without a body.";
 
 const ABOUT_KEYS: &str = "An API key, as `POST /keys` or `tinygen keys create` shows it once. The scope that a request \

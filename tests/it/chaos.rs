@@ -23,7 +23,7 @@ const FULL: &str = "TINYGEN_CHAOS_FULL";
 const SEED: &str = "TINYGEN_CHAOS_SEED";
 
 /// One number or the other: for a run among all tests, and for `make chaos`.
-fn sized(small: usize, full: usize) -> usize {
+fn sized<N>(small: N, full: N) -> N {
     if std::env::var_os(FULL).is_some() { full } else { small }
 }
 

@@ -149,7 +149,11 @@ async fn what_cannot_be_is_refused_with_the_reason() {
     for (arguments, code, reason) in [
         (["keys", "create", "--name", ""], 1, "a key's name must be"),
         (["keys", "create", "--name=x", "--owner=two words"], 1, "an owner must be"),
-        (["keys", "create", "--name=x", "--scope=all"], 2, "jobs:read, jobs:write, webhooks:write, admin"),
+        (
+            ["keys", "create", "--name=x", "--scope=all"],
+            2,
+            "jobs:read, jobs:write, webhooks:write, metrics:read, admin",
+        ),
         (["keys", "create", "--name=x", "--expires-in=90"], 2, "such as 90d"),
         (["keys", "create", "--name=x", "--usd-per-day=much"], 2, "US dollars"),
         (["keys", "revoke", "0199f0c2-7c1e-7b3a-9d2e-8a1f0c3b2d4e", "-q"], 2, "unexpected argument"),
