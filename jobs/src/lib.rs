@@ -138,7 +138,7 @@ impl Jobs {
         let id = JobId::new();
         let job = self.store.traced("submit", id, self.store.submit(id, job.into(), &self.policy)).await?;
         tally::job_created();
-        self.ring(id).await;
+        self.ring_for_new(id).await;
         Ok(job)
     }
 
@@ -157,7 +157,7 @@ impl Jobs {
         let submission = self.store.traced("submit", id, submission).await?;
         if let Submission::Accepted(_) = submission {
             tally::job_created();
-            self.ring(id).await;
+            self.ring_for_new(id).await;
         }
         Ok(submission)
     }
@@ -301,6 +301,13 @@ impl Jobs {
         let outcome = self.store.traced(operation, id, change).await?;
         self.changes.tell_change(id);
         Ok(outcome)
+    }
+
+    /// A connection goes back to its pool by a task of its own, and a worker of this process may be waiting for it: so
+    /// that task goes first, before its thread is busy with the answer to the client.
+    async fn ring_for_new(&self, id: JobId) {
+        self.ring(id).await;
+        tokio::task::yield_now().await;
     }
 
     async fn ring(&self, id: JobId) {

@@ -32,6 +32,7 @@ mod trace;
 mod webhook;
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, Utc};
@@ -84,7 +85,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The tables, wherever they are.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
-    options: On<PgConnectOptions, SqliteConnectOptions>,
+    /// Shared: clones are made for each request.
+    options: Arc<On<PgConnectOptions, SqliteConnectOptions>>,
     read: Db,
     write: Db,
     contact: Contact,
@@ -108,7 +110,7 @@ impl Store {
             }
             _ => return Err(bad_address(None)),
         };
-        let store = Self::connect(options, MAX_CONNECTIONS);
+        let store = Self::connect(Arc::new(options), MAX_CONNECTIONS);
         // The first connection makes the file and switches it to WAL, before anything opens it for reading.
         store.begin().await?;
         Ok(store)
@@ -126,11 +128,11 @@ impl Store {
     }
 
     /// Sets the pools up; they connect when first used.
-    fn connect(options: On<PgConnectOptions, SqliteConnectOptions>, max_connections: u32) -> Self {
+    fn connect(options: Arc<On<PgConnectOptions, SqliteConnectOptions>>, max_connections: u32) -> Self {
         let contact = Contact::default();
         let backlog = Backlog::default();
         let couriers = CourierBell::default();
-        match &options {
+        match &*options {
             On::Postgres(postgres) => {
                 let pool = Connections::new(postgres.clone(), max_connections);
                 Self {
@@ -144,9 +146,11 @@ impl Store {
             }
             On::Sqlite(sqlite) => {
                 // SQLite lets one transaction write at a time: one connection, and the queue before it is ours.
-                let write = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+                // A file is never away: no connection is asked whether it lives.
+                let pool = SqlitePoolOptions::new().acquire_timeout(PATIENCE).test_before_acquire(false);
+                let write = pool.clone().max_connections(1);
                 let write = write.connect_lazy_with(sqlite.clone().journal_mode(SqliteJournalMode::Wal));
-                let read = SqlitePoolOptions::new().max_connections(max_connections).acquire_timeout(PATIENCE);
+                let read = pool.max_connections(max_connections);
                 let read = read.connect_lazy_with(sqlite.clone().create_if_missing(false).read_only(true));
                 Self { options, read: On::Sqlite(read), write: On::Sqlite(write), contact, backlog, couriers }
             }

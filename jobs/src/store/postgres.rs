@@ -22,6 +22,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(15);
 /// Longest time for a connection that has nothing to do to say that it lives, before it is used and after.
 const PING: Duration = Duration::from_secs(1);
+/// How long a connection that said that it lives is taken at its word: to ask costs as much as a statement.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Where statements run that stand alone.
 #[derive(Debug, Clone)]
@@ -39,7 +41,10 @@ impl Connections {
             .acquire_timeout(CONNECT)
             // In place of sqlx's own test, which would use up all the time there is for a connection.
             .test_before_acquire(false)
-            .before_acquire(|connection, _| lives(connection).map(Ok).boxed())
+            .before_acquire(|connection, so_far| {
+                let is_fresh = so_far.idle_for < FRESH;
+                async move { Ok(is_fresh || lives(connection).await) }.boxed()
+            })
             // Before sqlx's own test, which waits without end and keeps the place of the connection meanwhile.
             .after_release(|connection, _| lives(connection).map(Ok).boxed());
         Self(pool.connect_lazy_with(options))

@@ -165,7 +165,7 @@ impl Store {
     /// Moves SQLite's log into the database and empties it: until then it holds what was deleted. Without patience, because
     /// nothing depends on it: while somebody reads, it is left to SQLite, which uses the log anew from time to time.
     async fn wipe_log(&self) {
-        let On::Sqlite(options) = &self.options else { return };
+        let On::Sqlite(options) = &*self.options else { return };
         let options = options.clone().busy_timeout(Duration::ZERO);
         let wiped = async {
             let mut connection = SqliteConnection::connect_with(&options).await?;
