@@ -10,7 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+
+/// How long the end of an answer may take that its reader did not wait for.
+const REST: Duration = Duration::from_millis(200);
 
 /// Where a process is killed. The numbers count from 1 in the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +197,7 @@ async fn forward<R: Reader>(
                 let Ok(()) = changed else { return };
             }
             read = near.read(&mut asked) => {
-                let Ok(bytes @ 1..) = read else { return };
+                let Ok(bytes @ 1..) = read else { return see_the_rest(&mut far, &mut reader, &aim).await };
                 let Some(bytes) = carry(&asked[..bytes], now, &mut far).await else { return };
                 if reader.asked(bytes).is_some_and(|sight| aim.hits(sight)) {
                     return aim.kill().await;
@@ -218,6 +221,16 @@ async fn forward<R: Reader>(
                     return;
                 }
             }
+        }
+    }
+}
+
+/// Who has all of an answer need not wait for the chunk that ends it; the answer counts all the same.
+async fn see_the_rest(far: &mut TcpStream, reader: &mut impl Reader, aim: &Aim) {
+    let mut rest = vec![0; 64 << 10];
+    while let Ok(Ok(bytes @ 1..)) = timeout(REST, far.read(&mut rest)).await {
+        if reader.answered(&rest[..bytes]).is_some_and(|sight| aim.hits(sight)) {
+            return aim.kill().await;
         }
     }
 }

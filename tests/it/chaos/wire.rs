@@ -4,9 +4,11 @@ use std::collections::HashMap;
 
 use super::tap::{Reader, Sight};
 
-/// How changes begin that come by the clock, so that they cannot be counted: a heartbeat, and the sweep's that forgets the
-/// names of old requests. Looks that mostly find nothing, for webhooks and old rows, change nothing or only delete.
-const BY_THE_CLOCK: [&str; 2] = ["UPDATE jobs SET lease_until", "UPDATE jobs SET idempotency_key = NULL"];
+/// How changes begin that come by the clock, so that they cannot be counted: a heartbeat, the sweep's that forgets the names
+/// of old requests, and a worker's notes that it lives. Looks that mostly find nothing, for webhooks and old rows, change
+/// nothing or only delete.
+const BY_THE_CLOCK: [&str; 4] =
+    ["UPDATE jobs SET lease_until", "UPDATE jobs SET idempotency_key = NULL", "INSERT INTO workers", "UPDATE workers"];
 
 /// Postgres' wire (manual, chapter 55): every message but the first is a letter and a length.
 #[derive(Default)]
