@@ -18,7 +18,7 @@ async fn f04_jobs_are_accepted_and_done_whatever_redis_does() {
     rig.run_without_faults().await;
     let nodes = vec![rig.api().await, rig.worker().await, rig.worker().await];
     let mut rounds = 0;
-    for seconds in [1, 10, sized(1, 60) as u64] {
+    for seconds in [1, 10, sized(1, 60)] {
         rig.redis.stop().await;
         post(&mut rig).await;
         sleep(Duration::from_secs(seconds)).await;
