@@ -58,10 +58,11 @@ fn run_configured(command: Command) -> anyhow::Result<ExitCode> {
     let filter = if is_interactive && config.log == "info" { "error" } else { &config.log };
     let telemetry = Telemetry::start(&config, filter)?;
     let runtime = Runtime::new().context("cannot start the threads")?;
-    let outcome = runtime.block_on(start(command, &config));
+    // On the runtime's own threads, which look at the network by themselves: this one would have to be woken by them.
+    let outcome = runtime.block_on(runtime.spawn(async move { start(command, &config).await }));
     runtime.shutdown_timeout(LONGEST_BLOCKING);
     telemetry.stop();
-    outcome
+    outcome.unwrap_or_else(|stopped| std::panic::resume_unwind(stopped.into_panic()))
 }
 
 async fn start(command: Command, config: &Config) -> anyhow::Result<ExitCode> {

@@ -161,8 +161,7 @@ impl Store {
     async fn begin(&self) -> Result<(Tx, DateTime<Utc>), StoreError> {
         match &self.write {
             On::Postgres(pool) => {
-                let mut tx = pool.begin().await?;
-                let now = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *tx).await?;
+                let (tx, now) = pool.begin().await?;
                 Ok((On::Postgres(tx), now))
             }
             // A transaction that starts by reading could not become one that writes while another process writes.

@@ -14,8 +14,8 @@ use crate::sse::Event;
 
 const STREAM: &str = "text/event-stream";
 
-/// What hyper adds, and what `content` describes.
-const OF_HTTP: [&str; 4] = ["content-length", "content-type", "date", "transfer-encoding"];
+/// What hyper adds (`connection: close` when the server is about to end), and what `content` describes.
+const OF_HTTP: [&str; 5] = ["connection", "content-length", "content-type", "date", "transfer-encoding"];
 
 static DESCRIPTION: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&api::description()).expect("the description is JSON"));

@@ -2,16 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use domain::{Cost, JobId, JobStatus, Priority, TokenUsage};
-use serde_json::json;
 
 use super::claim::due;
 use super::quota::{Admission, max_running};
 use super::rows::{JobRow, job_columns, to_json};
 use super::running::has_room;
 use super::webhook::attach_webhook;
-use super::{Store, Tx, commit, event, on, to_count};
+use super::{On, Store, Tx, commit, on, to_count};
 use crate::error::StoreError;
-use crate::event::EventKind;
 use crate::job::{Idempotency, Job, NewJob};
 use crate::lease::Policy;
 
@@ -40,6 +38,36 @@ macro_rules! next_turn {
     };
 }
 pub(super) use next_turn;
+
+/// A new job, unless the name of its request is taken.
+macro_rules! insert {
+    () => {
+        concat!(
+            "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
+                               input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
+                               created_at, owner, priority, rank, repo_url, idempotency_key, idempotency_sha256,
+                               trace_context, max_running, turn)
+             VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, $12, ",
+            next_turn!("COALESCE($5, '')", "$4"),
+            ")
+             ON CONFLICT (COALESCE(owner, ''), idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
+        )
+    };
+}
+
+/// With its first event: one trip to the database.
+const INSERT_ON_POSTGRES: &str = concat!(
+    "WITH job AS (",
+    insert!(),
+    " RETURNING id)
+     INSERT INTO job_events (job_id, seq, kind, data, at) SELECT id, 1, 'job.queued', '{}', $4 FROM job"
+);
+/// The same: SQLite takes several statements at a time, but none within another one.
+const INSERT_ON_SQLITE: &str = concat!(
+    insert!(),
+    ";
+     INSERT INTO job_events (job_id, seq, kind, data, at) SELECT $1, 1, 'job.queued', '{}', $4 WHERE changes() > 0"
+);
 
 /// A job's place among its owner's, the smallest first. That all jobs age at the same pace makes it a constant.
 pub(super) fn rank(priority: Priority, now: DateTime<Utc>, policy: &Policy) -> i64 {
@@ -96,32 +124,27 @@ impl Store {
     /// Writes a new job with its first event; writes nothing, and says so, when the name of its request is taken.
     pub(super) async fn insert(&self, tx: &mut Tx, new: &Entry<'_>, policy: &Policy) -> Result<bool, StoreError> {
         let NewJob { spec, owner, webhook, quota, trace_context } = new.job;
+        let insert = match tx {
+            On::Postgres(_) => INSERT_ON_POSTGRES,
+            On::Sqlite(_) => INSERT_ON_SQLITE,
+        };
         let rows_added = on!(tx, conn => {
-            sqlx::query(concat!(
-                "INSERT INTO jobs (id, spec, status, attempt, max_attempts, rescues, lease_epoch, version,
-                               input_tokens, cache_creation_tokens, cache_read_tokens, output_tokens, cost_nanos,
-                               created_at, owner, priority, rank, repo_url, idempotency_key, idempotency_sha256,
-                               trace_context, max_running, turn)
-             VALUES ($1, $2, 'queued', 0, $3, 0, 0, 1, 0, 0, 0, 0, 0, $4, $5, $6, $7, $8, $9, $10, $11, $12, ",
-                next_turn!("COALESCE($5, '')", "$4"),
-                ")
-                 ON CONFLICT (COALESCE(owner, ''), idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
-            ))
-            .bind(new.id.as_uuid())
-            .bind(to_json(spec))
-            .bind(i64::from(spec.max_attempts.unwrap_or(policy.max_attempts)))
-            .bind(new.now)
-            .bind(owner)
-            .bind(spec.priority.as_str())
-            .bind(rank(spec.priority, new.now, policy))
-            .bind(spec.repo_url.to_string())
-            .bind(new.idempotency.map(|idempotency| &idempotency.key))
-            .bind(new.idempotency.map(|idempotency| &idempotency.body_sha256))
-            .bind(trace_context)
-            .bind(max_running(quota.as_ref()))
-            .execute(&mut **conn)
-            .await?
-            .rows_affected()
+            sqlx::query(insert)
+                .bind(new.id.as_uuid())
+                .bind(to_json(spec))
+                .bind(i64::from(spec.max_attempts.unwrap_or(policy.max_attempts)))
+                .bind(new.now)
+                .bind(owner)
+                .bind(spec.priority.as_str())
+                .bind(rank(spec.priority, new.now, policy))
+                .bind(spec.repo_url.to_string())
+                .bind(new.idempotency.map(|idempotency| &idempotency.key))
+                .bind(new.idempotency.map(|idempotency| &idempotency.body_sha256))
+                .bind(trace_context)
+                .bind(max_running(quota.as_ref()))
+                .execute(&mut **conn)
+                .await?
+                .rows_affected()
         });
         if rows_added == 0 {
             return Ok(false);
@@ -142,7 +165,6 @@ impl Store {
         if let Some(webhook) = webhook {
             attach_webhook(tx, new.id, owner.as_deref(), webhook, new.now).await?;
         }
-        let _nobody_is_told = event::append(tx, new.id, 1, EventKind::JobQueued, &json!({}), new.now).await?;
         Ok(true)
     }
 }

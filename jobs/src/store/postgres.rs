@@ -6,13 +6,13 @@
 use std::io;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{
-    Connection, Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, SqlStr, Transaction,
-};
+use sqlx::{Connection, Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, Row, SqlStr, raw_sql};
 use tokio::time::timeout;
 
 /// Longest time for a new or free connection: who asks over HTTP should soon hear that Postgres is away.
@@ -25,13 +25,20 @@ const PING: Duration = Duration::from_secs(1);
 /// How long a connection that said that it lives is taken at its word: to ask costs as much as a statement.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// Opens a transaction and reads the clock, in µs since 1970: one trip to Postgres, where the driver's own transaction
+/// and a statement would take two.
+const BEGIN: &str = "BEGIN; SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)";
+
 /// Where statements run that stand alone.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections(PgPool);
 
 /// Where statements run that belong together. Dropped without a commit, it rolls back.
 #[derive(Debug)]
-pub(crate) struct PgTx(Transaction<'static, Postgres>);
+pub(crate) struct PgTx {
+    /// Until the transaction is over.
+    connection: Option<PoolConnection<Postgres>>,
+}
 
 impl Connections {
     /// Connects when first used.
@@ -50,23 +57,54 @@ impl Connections {
         Self(pool.connect_lazy_with(options))
     }
 
-    pub(super) async fn begin(&self) -> Result<Box<PgTx>, Error> {
-        Ok(Box::new(PgTx(answered(self.0.begin().boxed()).await?)))
+    /// Opens a transaction, and reads the database's clock.
+    pub(super) async fn begin(&self) -> Result<(Box<PgTx>, DateTime<Utc>), Error> {
+        let mut tx = Box::new(PgTx { connection: Some(self.0.acquire().await?) });
+        let micros: i64 = raw_sql(BEGIN).fetch_one(&mut *tx).await?.try_get(0)?;
+        let now = DateTime::from_timestamp_micros(micros).ok_or_else(|| Error::Decode("no time".into()))?;
+        Ok((tx, now))
     }
 
     /// For what may take as long as it needs.
     pub(super) fn unbounded(&self) -> &PgPool {
+        self.within()
+    }
+
+    fn within(&self) -> &PgPool {
         &self.0
     }
 }
 
 impl PgTx {
     pub(super) async fn commit(self) -> Result<(), Error> {
-        answered(self.0.commit().boxed()).await
+        self.end("COMMIT").await
     }
 
     pub(super) async fn rollback(self) -> Result<(), Error> {
-        answered(self.0.rollback().boxed()).await
+        self.end("ROLLBACK").await
+    }
+
+    /// The connection is free again only when the end has been confirmed.
+    async fn end(mut self, how: &'static str) -> Result<(), Error> {
+        raw_sql(how).execute(&mut self).await?;
+        drop(self.connection.take());
+        Ok(())
+    }
+
+    fn within(&mut self) -> &mut PgConnection {
+        self.connection.as_mut().expect("the transaction goes on")
+    }
+}
+
+impl Drop for PgTx {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        tokio::spawn(async move {
+            let is_over = matches!(timeout(PING, connection.execute(raw_sql("ROLLBACK"))).await, Ok(Ok(_)));
+            if !is_over {
+                connection.close_on_drop();
+            }
+        });
     }
 }
 
@@ -93,7 +131,7 @@ macro_rules! run_in_time {
                 'c: 'e,
                 E: 'q + Execute<'q, Postgres>,
             {
-                as_stream(answered(self.0.fetch_many(query).try_collect()))
+                as_stream(answered(self.within().fetch_many(query).try_collect()))
             }
 
             fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, Error>>
@@ -101,21 +139,21 @@ macro_rules! run_in_time {
                 'c: 'e,
                 E: 'q + Execute<'q, Postgres>,
             {
-                answered(self.0.fetch_optional(query)).boxed()
+                answered(self.within().fetch_optional(query)).boxed()
             }
 
             fn prepare_with<'e>(self, sql: SqlStr, types: &'e [PgTypeInfo]) -> BoxFuture<'e, Result<PgStatement, Error>>
             where
                 'c: 'e,
             {
-                answered(self.0.prepare_with(sql, types)).boxed()
+                answered(self.within().prepare_with(sql, types)).boxed()
             }
 
             fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, Result<Describe<Postgres>, Error>>
             where
                 'c: 'e,
             {
-                answered(self.0.describe(sql)).boxed()
+                answered(self.within().describe(sql)).boxed()
             }
         }
     };
