@@ -70,12 +70,12 @@ impl PostgresWire {
                 self.is_committing = std::mem::take(&mut self.has_worked);
                 self.is_committing.then_some(Sight::CommitAsked)
             }
-            "BEGIN" | "ROLLBACK" => {
+            _ if sql.starts_with("BEGIN") || sql == "ROLLBACK" => {
                 self.has_worked = false;
                 None
             }
             _ => {
-                let is_change = sql.starts_with("INSERT") || sql.starts_with("UPDATE");
+                let is_change = sql.contains("INSERT INTO") || sql.starts_with("UPDATE");
                 self.has_worked |= is_change && !BY_THE_CLOCK.iter().any(|start| sql.starts_with(start));
                 None
             }
@@ -164,18 +164,22 @@ mod tests {
         let startup = [&12_u32.to_be_bytes()[..], b"\0\x03\0\0user"].concat();
         let query = |sql: &str| message(b'Q', format!("{sql}\0").as_bytes());
         let change = [message(b'P', b"s1\0UPDATE jobs SET x\0\0\0"), message(b'B', b"\0s1\0\0\0")].concat();
-        let work = [startup, query("BEGIN"), change.clone(), query("COMMIT")].concat();
+        let begin = query("BEGIN; SELECT clock_timestamp()");
+        let work = [startup, begin.clone(), change.clone(), query("COMMIT")].concat();
         assert_eq!(sights(&work, |piece| wire.asked(piece)), [Sight::CommitAsked]);
         let answer = message(b'C', b"COMMIT\0");
         assert_eq!(sights(&answer, |piece| wire.answered(piece)), [Sight::CommitAnswered]);
 
         let prepare = message(b'P', b"s2\0UPDATE jobs SET lease_until = $3\0\0\0");
-        let beat = [query("BEGIN"), message(b'B', b"\0s2\0\0\0"), query("COMMIT")].concat();
+        let beat = [begin.clone(), message(b'B', b"\0s2\0\0\0"), query("COMMIT")].concat();
         assert_eq!(sights(&[prepare, beat.clone(), beat].concat(), |piece| wire.asked(piece)), []);
         assert_eq!(sights(&answer, |piece| wire.answered(piece)), []);
-        let look = [query("BEGIN"), query("SELECT 1"), query("COMMIT")].concat();
+        let look = [begin.clone(), query("SELECT 1"), query("COMMIT")].concat();
         assert_eq!(sights(&look, |piece| wire.asked(piece)), []);
-        let work = [query("BEGIN"), change, query("COMMIT")].concat();
+        let work = [begin.clone(), change, query("COMMIT")].concat();
+        assert_eq!(sights(&work, |piece| wire.asked(piece)), [Sight::CommitAsked]);
+        let job = query("WITH job AS (INSERT INTO jobs RETURNING id) INSERT INTO job_events SELECT id FROM job");
+        let work = [begin, job, query("COMMIT")].concat();
         assert_eq!(sights(&work, |piece| wire.asked(piece)), [Sight::CommitAsked]);
     }
 
