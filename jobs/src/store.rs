@@ -2,8 +2,8 @@
 //!
 //! [`On`] is a value for one database or the other, and the `on!` macro runs the same lines on whichever it is. Every
 //! time comes from [`Store::begin`], which asks the database's clock, and is bound; so the workers' clocks don't matter
-//! and `now()`, which SQLite does not have, appears nowhere else. The one other difference is `SKIP LOCKED`: see
-//! `store/claim.rs`.
+//! and `now()`, which SQLite does not have, appears nowhere else. The other differences are pairs of constants:
+//! `SKIP LOCKED` in `store/claim.rs`, and in `store/job.rs` two changes in one statement.
 
 mod call;
 mod cancel;

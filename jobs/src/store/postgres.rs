@@ -12,7 +12,9 @@ use futures::stream::{self, BoxStream};
 use futures::{FutureExt, StreamExt, TryFutureExt, TryStreamExt};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Connection, Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, Row, SqlStr, raw_sql};
+use sqlx::{
+    Connection, Describe, Either, Error, Execute, Executor, PgConnection, PgPool, Postgres, Row, SqlStr, raw_sql,
+};
 use tokio::time::timeout;
 
 /// Longest time for a new or free connection: who asks over HTTP should soon hear that Postgres is away.

@@ -13,6 +13,7 @@ mod limits;
 mod list;
 mod purge;
 mod quotas;
+mod receivers;
 mod reopen;
 mod retention;
 mod retries;

@@ -6,6 +6,7 @@ mod changes;
 mod conformance;
 mod database;
 mod drift;
+mod hooks;
 mod migrations;
 mod pair;
 mod redis_server;

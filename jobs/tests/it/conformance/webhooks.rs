@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use domain::{JobId, StageKind, WebhookUrl};
+use domain::{JobId, StageKind};
 use jobs::{
-    ClaimedDelivery, DEFAULT_WEBHOOK_EVENTS, Delivery, DeliveryEnd, DeliveryFilter, DeliveryStatus, DisabledReason,
-    EventKind, Exchange, JobWebhook, Jobs, NewJob, NewWebhook, Pace, Policy, Redelivery, StoreError, WEBHOOK_EVENTS,
-    Webhook, WebhookChange, WebhookPolicy, WebhookSecret, WebhookStats, WorkerId,
+    DEFAULT_WEBHOOK_EVENTS, DeliveryEnd, DeliveryFilter, DeliveryStatus, EventKind, JobWebhook, Jobs, NewJob, Pace,
+    Policy, Redelivery, StoreError, WEBHOOK_EVENTS, WebhookChange, WebhookPolicy, WorkerId,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::database::{Database, on_every_database};
+use crate::hooks::{
+    ALL, RETRY_LATER, body, claim_all, claim_one, deliveries, finish, register, submit_of, url, webhook,
+};
 use crate::sample::{claimed, failure, result, spec, stage, worker};
 
 on_every_database![
@@ -22,81 +24,12 @@ on_every_database![
     no_message_is_claimed_twice_within_a_lease,
     a_message_of_a_lost_worker_is_claimed_again_and_its_end_is_refused,
     a_message_handed_back_is_claimed_at_once,
-    a_failing_receiver_gets_one_probe_at_a_time,
-    slow_receivers_are_told_from_quick_ones,
-    a_receiver_that_is_gone_or_fails_too_long_is_disabled_and_its_queue_kept,
     messages_are_sent_again_under_the_same_id,
     secrets_rotate_with_an_overlap,
     a_jobs_own_webhook_is_signed_with_its_owners_default_secret,
     owners_reach_their_own_webhooks_alone,
     what_is_deleted_or_old_goes,
 ];
-
-const ALL: DeliveryFilter = DeliveryFilter { status: None, before: None, limit: 100 };
-
-fn url(path: &str) -> WebhookUrl {
-    WebhookUrl::parse(&format!("https://hooks.example.org/{path}")).unwrap()
-}
-
-fn webhook(owner: Option<&str>, events: &[EventKind]) -> NewWebhook {
-    NewWebhook {
-        owner: owner.map(str::to_owned),
-        url: url("in"),
-        description: "for the tests".to_owned(),
-        events: events.to_vec(),
-        is_enabled: true,
-    }
-}
-
-async fn register(jobs: &Jobs, events: &[EventKind]) -> (Webhook, WebhookSecret) {
-    jobs.create_webhook(webhook(None, events)).await.unwrap().unwrap()
-}
-
-async fn submit_of(jobs: &Jobs, owner: &str) -> JobId {
-    jobs.submit(NewJob { owner: Some(owner.to_owned()), ..NewJob::from(spec()) }).await.unwrap().id
-}
-
-async fn deliveries(jobs: &Jobs, webhook: &Webhook) -> Vec<Delivery> {
-    let mut deliveries = jobs.webhook_deliveries(webhook.id, &ALL).await.unwrap();
-    deliveries.reverse();
-    deliveries
-}
-
-async fn body(jobs: &Jobs, delivery: &Delivery) -> Value {
-    serde_json::from_str(&jobs.delivery(None, delivery.id).await.unwrap().unwrap().1).unwrap()
-}
-
-/// Claims as a worker with many places does: until there is nothing more.
-async fn claim_all(jobs: &Jobs) -> Vec<ClaimedDelivery> {
-    let mut all = Vec::new();
-    loop {
-        let before = all.len();
-        for pace in [Pace::Quick, Pace::Slow] {
-            all.extend(jobs.claim_deliveries(&worker(), pace, 64).await.unwrap());
-        }
-        if all.len() == before {
-            return all;
-        }
-    }
-}
-
-async fn claim_one(jobs: &Jobs) -> ClaimedDelivery {
-    let mut claimed = claim_all(jobs).await;
-    assert_eq!(claimed.len(), 1);
-    claimed.remove(0)
-}
-
-fn exchange(status: u16) -> Exchange {
-    Exchange { duration: Duration::from_millis(20), status: Some(status), error: None, response: Some("so".to_owned()) }
-}
-
-async fn finish(jobs: &Jobs, delivery: &ClaimedDelivery, end: DeliveryEnd) -> Result<(), StoreError> {
-    let status = if end == DeliveryEnd::Delivered { 204 } else { 500 };
-    jobs.finish_delivery(&delivery.lease, delivery.claimed_at, &exchange(status), end).await
-}
-
-const RETRY_NOW: DeliveryEnd = DeliveryEnd::Retry { delay: Duration::ZERO, receiver_pause: None };
-const RETRY_LATER: DeliveryEnd = DeliveryEnd::Retry { delay: Duration::from_hours(1), receiver_pause: None };
 
 async fn every_end_of_a_job_has_one_delivery(database: &Database) {
     let jobs = &database.jobs;
@@ -278,89 +211,6 @@ async fn a_message_handed_back_is_claimed_at_once(database: &Database) {
     // What a process that is alone with its database does at its start.
     jobs.expire_leases().await.unwrap();
     claim_one(jobs).await;
-}
-
-async fn a_failing_receiver_gets_one_probe_at_a_time(database: &Database) {
-    let policy = WebhookPolicy { probe_interval: Duration::ZERO, ..Default::default() };
-    let jobs = &database.jobs.clone().with_webhook_policy(policy);
-    let (webhook, _) = register(jobs, &DEFAULT_WEBHOOK_EVENTS).await;
-    for _ in 0..8 {
-        jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
-    }
-    let counted = async || jobs.webhook_stats().await.unwrap();
-    assert_eq!(counted().await, WebhookStats { pending: 8, open_endpoints: 0 });
-    for delivery in claim_all(jobs).await {
-        finish(jobs, &delivery, DeliveryEnd::Failed).await.unwrap();
-    }
-    assert_eq!(jobs.webhook(None, webhook.id).await.unwrap().unwrap().consecutive_failures, 4);
-    let fifth = jobs.claim_deliveries(&worker(), Pace::Slow, 1).await.unwrap().remove(0);
-    finish(jobs, &fifth, RETRY_NOW).await.unwrap();
-    assert_eq!(counted().await, WebhookStats { pending: 4, open_endpoints: 1 });
-    let probe = claim_one(jobs).await;
-    assert_eq!(deliveries(jobs, &webhook).await.iter().filter(|it| it.attempts == 0).count(), 3, "they use no try");
-    // The next one waits as long as the receiver asked.
-    let pause = DeliveryEnd::Retry { delay: Duration::ZERO, receiver_pause: Some(Duration::from_hours(1)) };
-    finish(jobs, &probe, pause).await.unwrap();
-    assert!(claim_all(jobs).await.is_empty());
-    // Somebody asks: then it is tried.
-    jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
-    let probe = claim_one(jobs).await;
-    finish(jobs, &probe, DeliveryEnd::Delivered).await.unwrap();
-    assert_eq!(counted().await, WebhookStats { pending: 4, open_endpoints: 0 });
-    assert_eq!(claim_all(jobs).await.len(), 4, "one success closes the breaker");
-}
-
-async fn slow_receivers_are_told_from_quick_ones(database: &Database) {
-    let jobs = &database.jobs;
-    let (webhook, _) = register(jobs, &DEFAULT_WEBHOOK_EVENTS).await;
-    let claim = async |pace| {
-        jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
-        jobs.claim_deliveries(&worker(), pace, 9).await.unwrap().remove(0)
-    };
-    let unknown = claim(Pace::Slow).await;
-    finish(jobs, &unknown, DeliveryEnd::Delivered).await.unwrap();
-    let quick = claim(Pace::Quick).await;
-    let slowly = Exchange { duration: Duration::from_secs(3), ..exchange(200) };
-    jobs.finish_delivery(&quick.lease, Utc::now(), &slowly, DeliveryEnd::Delivered).await.unwrap();
-    claim(Pace::Slow).await;
-}
-
-async fn a_receiver_that_is_gone_or_fails_too_long_is_disabled_and_its_queue_kept(database: &Database) {
-    let jobs = &database.jobs;
-    let (webhook, _) = register(jobs, &DEFAULT_WEBHOOK_EVENTS).await;
-    for _ in 0..2 {
-        jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
-    }
-    let first = jobs.claim_deliveries(&worker(), Pace::Slow, 1).await.unwrap().remove(0);
-    finish(jobs, &first, DeliveryEnd::Gone).await.unwrap();
-    let gone = jobs.webhook(None, webhook.id).await.unwrap().unwrap();
-    assert_eq!((gone.disabled_at.is_some(), gone.disabled_reason), (true, Some(DisabledReason::Gone)));
-    assert!(claim_all(jobs).await.is_empty());
-    let refused = jobs.redeliver(None, first.lease.delivery_id()).await.unwrap();
-    assert_eq!(refused, Redelivery::Disabled);
-
-    let enable = WebhookChange { is_enabled: Some(true), ..Default::default() };
-    let enabled = jobs.change_webhook(None, webhook.id, &enable).await.unwrap().unwrap();
-    assert_eq!((enabled.disabled_at, enabled.disabled_reason, enabled.consecutive_failures), (None, None, 0));
-    let impatient =
-        jobs.clone().with_webhook_policy(WebhookPolicy { disable_after: Duration::ZERO, ..Default::default() });
-    let second = claim_one(&impatient).await;
-    finish(&impatient, &second, RETRY_NOW).await.unwrap();
-    let failing = jobs.webhook(None, webhook.id).await.unwrap().unwrap();
-    assert_eq!(
-        (failing.disabled_at, failing.failing_since.is_some()),
-        (None, true),
-        "the first failure begins the time"
-    );
-    let again = claim_one(&impatient).await;
-    finish(&impatient, &again, RETRY_NOW).await.unwrap();
-    let failing = jobs.webhook(None, webhook.id).await.unwrap().unwrap();
-    assert_eq!(failing.disabled_reason, Some(DisabledReason::Failing));
-    let pause = WebhookChange { is_enabled: Some(false), ..Default::default() };
-    let paused = jobs.change_webhook(None, webhook.id, &pause).await.unwrap().unwrap();
-    assert_eq!((paused.disabled_at, paused.disabled_reason), (failing.disabled_at, None));
-    let pending = DeliveryFilter { status: Some(DeliveryStatus::Pending), ..ALL };
-    assert_eq!(jobs.webhook_deliveries(webhook.id, &pending).await.unwrap().len(), 1, "the queue is kept");
 }
 
 async fn messages_are_sent_again_under_the_same_id(database: &Database) {
