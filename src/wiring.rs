@@ -96,7 +96,9 @@ pub(crate) fn api(config: &Config, jobs: &Jobs, egress: &Egress) -> anyhow::Resu
     let origins = origins.context("TINYGEN_CORS_ORIGINS does not read")?;
     let counted = Exposition::install();
     let state = ApiState::new(jobs.clone(), egress.clone()).with_limits(limits(config)).with_origins(origins);
-    Ok(state.with_metrics(move || counted.to_string()))
+    let state = state.with_metrics(move || counted.to_string());
+    let is_for_this_machine = config.listen.ip().to_canonical().is_loopback() && !config.no_auth;
+    Ok(if is_for_this_machine { state.for_this_machine() } else { state })
 }
 
 /// What a key may do that has no limits of its own.

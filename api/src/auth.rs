@@ -44,6 +44,19 @@ pub(crate) enum KeyProblem {
     Revoked(DateTime<Utc>),
 }
 
+/// What a request came with, to be looked at again while its answer goes on.
+pub(crate) struct Credentials {
+    pub(crate) keys: Arc<Authenticator>,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Credentials {
+    /// Whether they are still good. When the store is away nobody knows otherwise.
+    pub(crate) async fn are_good(&self) -> bool {
+        !matches!(self.keys.identify(&self.headers).await, Err(ApiError::Unauthenticated(_)))
+    }
+}
+
 /// Knows keys by asking the store, at most once a second for each.
 pub(crate) struct Authenticator {
     jobs: Jobs,

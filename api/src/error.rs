@@ -43,6 +43,13 @@ pub(crate) enum ApiError {
     /// A web page of another origin sent the request.
     #[error("a web page of another origin must not use this server")]
     CrossOrigin,
+    /// The request was sent to a name that is not this machine's own.
+    #[error(
+        "without an API key this server answers to an address or `localhost` in `Host` only, so that no web page can \
+         use it under a name of its own: ask for it by its address, or make a key (`tinygen keys create`), or set \
+         TINYGEN_NO_AUTH=1"
+    )]
+    ForeignHost,
     /// The body did not come in time.
     #[error("the body did not arrive within {0} s")]
     BodyTimeout(u64),
@@ -135,6 +142,7 @@ impl ApiError {
                 }
             },
             Self::CrossOrigin => (StatusCode::FORBIDDEN, "cross_origin", "Cross-origin request"),
+            Self::ForeignHost => (StatusCode::FORBIDDEN, "foreign_host", "Foreign host"),
             Self::BodyTimeout(_) => (StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout"),
             Self::BodyTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
             Self::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "Unsupported media type"),

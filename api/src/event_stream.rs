@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Credentials;
 use crate::wire::{EventBody, LiveEventBody};
 
 /// Tells nginx to pass each event on at once.
@@ -43,6 +44,8 @@ pub(crate) struct EventStream {
     pub(crate) ping: Duration,
     /// Ends the stream: the client comes back, to another server perhaps.
     pub(crate) closing: CancellationToken,
+    /// By which the client may see the job; looked at again as often as a silent stream pings.
+    pub(crate) credentials: Credentials,
 }
 
 impl EventStream {
@@ -53,7 +56,8 @@ impl EventStream {
             (CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (X_ACCEL_BUFFERING, HeaderValue::from_static("no")),
         ];
-        let reader = Reader { stream: self, phase: Phase::Beginning, has_ended: false, spoke_at: Instant::now() };
+        let now = Instant::now();
+        let reader = Reader { stream: self, phase: Phase::Beginning, has_ended: false, spoke_at: now, checked_at: now };
         let pieces = stream::unfold((reader, slot), async |(mut reader, slot)| {
             let piece = reader.next().await?;
             reader.spoke_at = Instant::now();
@@ -69,6 +73,7 @@ struct Reader {
     /// Whether the last event sent was the job's end.
     has_ended: bool,
     spoke_at: Instant,
+    checked_at: Instant,
 }
 
 /// What comes next.
@@ -87,6 +92,12 @@ impl Reader {
     /// The next piece of the stream; none at its end.
     async fn next(&mut self) -> Option<String> {
         loop {
+            if self.checked_at.elapsed() >= self.stream.ping {
+                if !self.stream.credentials.are_good().await {
+                    return None;
+                }
+                self.checked_at = Instant::now();
+            }
             match self.phase {
                 Phase::Beginning => {
                     self.phase = Phase::Reading;

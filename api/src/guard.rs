@@ -9,6 +9,7 @@ use crate::ApiState;
 use crate::auth::Identity;
 use crate::error::ApiError;
 use crate::limits::{RatePolicy, Standing};
+use crate::own_host;
 
 /// Lets a request through that comes from somebody, for the [`Caller`](crate::caller::Caller) of the handler to find,
 /// and says in the answer how they stand with their rate.
@@ -32,6 +33,9 @@ pub(crate) async fn guard(
 async fn admit(state: &ApiState, route: &MatchedPath, request: &mut Request) -> Result<Option<Standing>, ApiError> {
     let identity = state.keys.identify(request.headers()).await?;
     let standing = match &identity {
+        Identity::Anyone if state.is_for_this_machine && !own_host::is_own(request.headers()) => {
+            return Err(ApiError::ForeignHost);
+        }
         Identity::Anyone => None,
         Identity::Holder(key) => {
             let limits: Limits = state.limits.with(&key.limits);

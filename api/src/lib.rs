@@ -21,6 +21,7 @@ mod limits;
 mod observe;
 mod openapi;
 mod origins;
+mod own_host;
 mod path_of;
 mod routes;
 mod server;

@@ -39,6 +39,8 @@ pub struct ApiState {
     pub(crate) pace: Pace,
     /// Whose web pages may use this server.
     pub(crate) origins: AllowedOrigins,
+    /// Whether only this machine is to reach the server, as long as it is open.
+    pub(crate) is_for_this_machine: bool,
     /// Room for streams of events.
     pub(crate) streams: Arc<Semaphore>,
     /// The server ends: what would go on for long ends too.
@@ -80,6 +82,7 @@ impl ApiState {
             stalled: None,
             pace: Pace::default(),
             origins: AllowedOrigins::default(),
+            is_for_this_machine: false,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             closing: CancellationToken::new(),
         }
@@ -95,6 +98,13 @@ impl ApiState {
     #[must_use]
     pub fn with_origins(self, origins: impl IntoIterator<Item = Origin>) -> Self {
         Self { origins: origins.into_iter().collect(), ..self }
+    }
+
+    /// The same API, for this machine only as long as it is open: whoever has no key must ask for it by an address or by
+    /// `localhost`.
+    #[must_use]
+    pub fn for_this_machine(self) -> Self {
+        Self { is_for_this_machine: true, ..self }
     }
 
     /// The same API with another patience.

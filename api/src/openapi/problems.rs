@@ -17,7 +17,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
 const OF_ALL: &[&str] = &["method_not_allowed", "internal"];
 
 /// What a request may be answered with that may need a key. Who sends it is looked up in the database.
-const OF_GUARDED: &[&str] = &["unauthenticated", "insufficient_scope", "rate_limited", "storage_unavailable"];
+const OF_GUARDED: &[&str] =
+    &["unauthenticated", "insufficient_scope", "foreign_host", "rate_limited", "storage_unavailable"];
 
 /// What a request may be answered with that is more than a look.
 const OF_UNSAFE: &[&str] = &["cross_origin"];

@@ -229,7 +229,11 @@ fn message<T: ToSchema>(name: &str, summary: &str) -> PathItem {
         let schema = Object::with_type(Type::String);
         RefOr::T(parameter.description(Some(description)).schema(Some(schema)).build())
     };
-    operation.parameters = Some(HEADERS.into_iter().map(header).collect());
+    let trace = ParameterBuilder::new().name("traceparent").parameter_in(ParameterIn::Header);
+    let trace = trace.required(Required::False).schema(Some(Object::with_type(Type::String)));
+    let trace =
+        trace.description(Some("The trace of the request that asked for the job (W3C Trace Context), if it has one."));
+    operation.parameters = Some(HEADERS.into_iter().map(header).chain([RefOr::T(trace.build())]).collect());
     PathItem::new(HttpMethod::Post, operation)
 }
 

@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use super::find_job;
 use crate::ApiState;
 use crate::accept::preferred;
+use crate::auth::Credentials;
 use crate::caller::{Caller, JobsRead};
 use crate::error::ApiError;
 use crate::event_stream::EventStream;
@@ -105,20 +106,21 @@ pub(crate) async fn get_events(
         if query.limit.is_some() {
             return Err(invalid("limit", format!("is for pages: ask for them with `Accept: {PAGE}`")));
         }
-        return stream(&state, job, after);
+        return stream(&state, job, after, headers);
     }
     let limit = query.limit.map_or(Ok(PAGE_EVENTS), |text| read_limit(&text))?;
     Ok((NO_STORE, Json(page(&state, &job, after, limit).await?)).into_response())
 }
 
-fn stream(state: &ApiState, job: Job, after: u64) -> Result<Response, ApiError> {
+fn stream(state: &ApiState, job: Job, after: u64, headers: HeaderMap) -> Result<Response, ApiError> {
     if job.status.is_terminal() && after >= job.version {
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     }
     let slot = state.streams.clone().try_acquire_owned().map_err(|_| ApiError::TooManyStreams)?;
     let (ping, closing) = (state.pace.ping, state.closing.clone());
     let watch = state.jobs.watch(job.id);
-    Ok(EventStream { job, watch, after, ping, closing }.respond(slot))
+    let credentials = Credentials { keys: state.keys.clone(), headers };
+    Ok(EventStream { job, watch, after, ping, closing, credentials }.respond(slot))
 }
 
 async fn page(state: &ApiState, job: &Job, after: u64, limit: usize) -> Result<EventPage, ApiError> {

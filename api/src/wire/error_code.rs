@@ -29,7 +29,7 @@ const fn code(status: u16, code: &'static str, meaning: &'static str) -> ErrorCo
 }
 
 /// The codes of requests, by status.
-static REQUEST_CODES: [ErrorCode; 29] = [
+static REQUEST_CODES: [ErrorCode; 30] = [
     code(400, "malformed_json", "The body is not JSON."),
     code(400, "invalid_parameter", "A parameter of the query is unknown, repeated or wrong: see `errors[].parameter`."),
     code(400, "invalid_header", "A header is wrong: see `errors[].header`."),
@@ -37,6 +37,11 @@ static REQUEST_CODES: [ErrorCode; 29] = [
     code(400, "bad_last_event_id", "`Last-Event-ID` or `after` names no event of the job."),
     code(401, "unauthenticated", "There is no API key with the request, or it does not hold: see `detail`."),
     code(403, "cross_origin", "A web page of another origin sent the request."),
+    code(
+        403,
+        "foreign_host",
+        "Without a key, `Host` must be an address or `localhost`: a web page may be behind any other name.",
+    ),
     code(403, "insufficient_scope", "The API key is not allowed to do that; `detail` names the scope it needs."),
     code(404, "not_found", "There is no such job, stage or address, or it is somebody else's."),
     code(405, "method_not_allowed", "The address does not take that method."),

@@ -279,7 +279,13 @@ fn redact(value: &mut Value, id: &str) {
         Value::Object(fields) => {
             for (name, field) in fields {
                 let is_time = name.ends_with("At") || name == "at";
-                if is_time && field.is_string() { *field = "<time>".into() } else { redact(field, id) }
+                if is_time && field.is_string() {
+                    *field = "<time>".into();
+                } else if name == "durationMs" && field.is_number() {
+                    *field = "<ms>".into();
+                } else {
+                    redact(field, id);
+                }
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| redact(item, id)),

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use api::Pace;
 use domain::{KeyId, KeyScope};
 use jobs::KeyDraft;
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::server::{Answer, Server, draft};
 
@@ -77,6 +79,22 @@ async fn a_revoked_key_is_refused_at_once() {
     let answer = server.post_with(&text, "/analyze/", &seed()).await;
     assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some("Bearer error=\"invalid_token\"")));
     assert!(answer.problem()["detail"].as_str().expect("text").starts_with("the API key was revoked at 20"));
+}
+
+#[tokio::test]
+async fn a_revoked_key_ends_its_streams() {
+    let server = Server::start_at(Pace { ping: Duration::from_millis(50), ..Pace::default() }).await;
+    let (key, text) = server.key(draft("b", &KeyScope::DEFAULT)).await;
+    let created = server.post_with(&text, "/analyze/", &seed()).await.json();
+    let path = format!("/jobs/{}/events", created["id"].as_str().expect("an id"));
+    let request = server.request(Method::GET, &path).bearer_auth(&text).header("accept", "text/event-stream");
+    let mut stream = request.send().await.expect("an answer");
+    assert_eq!(stream.status(), 200);
+    let until_ping = async { while !stream.chunk().await.expect("a piece").expect("no end").starts_with(b": ping") {} };
+    timeout(PATIENCE, until_ping).await.expect("it goes on");
+    server.jobs.revoke_key(key.id).await.expect("revoked");
+    let until_end = async { while stream.chunk().await.expect("a piece").is_some() {} };
+    timeout(PATIENCE, until_end).await.expect("it ends, though the job has not");
 }
 
 #[tokio::test]

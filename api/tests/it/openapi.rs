@@ -148,7 +148,7 @@ fn webhooks_are_described() {
     for (name, item) in description["webhooks"].as_object().expect("webhooks") {
         let parameters = item["post"]["parameters"].as_array().expect("parameters");
         let headers: Vec<_> = parameters.iter().map(|header| header["name"].as_str().expect("text")).collect();
-        assert_eq!(headers, ["webhook-id", "webhook-timestamp", "webhook-signature"], "{name}");
+        assert_eq!(headers, ["webhook-id", "webhook-timestamp", "webhook-signature", "traceparent"], "{name}");
         assert!(item["post"]["requestBody"]["content"]["application/json"]["schema"].is_object(), "{name}");
     }
 }
@@ -181,4 +181,8 @@ async fn the_page_needs_no_other_host() {
         assert_eq!(answer.status, 200, "{part}");
         assert!(!answer.body.is_empty(), "{part}");
     }
+    // What the page's program is told.
+    let settings = String::from_utf8(server.get("/docs/swagger-initializer.js").await.body).expect("text");
+    assert!(settings.contains(r#""validatorUrl": "none""#) && !settings.contains("http"), "{settings}");
+    assert_eq!(page.headers["content-security-policy"], "frame-ancestors 'none'");
 }

@@ -75,3 +75,24 @@ async fn other_pages_stay_outside() {
     let answer = ask(&server, Method::GET, "/jobs", &[("origin", STRANGER)]).await;
     assert_eq!(answer.header("access-control-allow-origin"), None);
 }
+
+/// A page whose name leads here by now is of the same origin, for its browser.
+#[tokio::test]
+async fn an_open_server_answers_no_page_under_a_name_of_its_own() {
+    let server = Server::start_for_this_machine().await;
+    let page =
+        [("host", "evil.example:8000"), ("origin", "http://evil.example:8000"), ("sec-fetch-site", "same-origin")];
+    for (method, path) in [(Method::POST, "/analyze/"), (Method::GET, "/jobs"), (Method::POST, "/keys")] {
+        let answer = ask(&server, method, path, &page).await;
+        assert_eq!((answer.status, answer.problem()["code"].as_str()), (403, Some("foreign_host")), "{path}");
+    }
+    for own in ["localhost:8000", "127.0.0.1"] {
+        assert_eq!(ask(&server, Method::POST, "/analyze/", &[("host", own)]).await.status, 202, "{own}");
+    }
+    assert_eq!(ask(&server, Method::GET, "/healthz", &page[..1]).await.status, 200, "there is nothing to be had");
+
+    let key = server.key_of("team").await;
+    let bearer = format!("Bearer {key}");
+    let sent = [("host", "tinygen.example.org"), ("authorization", bearer.as_str())];
+    assert_eq!(ask(&server, Method::GET, "/jobs", &sent).await.status, 200, "no page has a key that it was not given");
+}

@@ -70,6 +70,12 @@ impl Server {
         server
     }
 
+    /// A server that is for this machine only as long as it is open.
+    pub(crate) async fn start_for_this_machine() -> Self {
+        let server = Self::start().await;
+        Self { directory: server.directory, ..Self::serve(server.jobs, ApiState::for_this_machine).await }
+    }
+
     async fn start_on_an_empty_database(limits: Limits, policy: Policy) -> Self {
         let directory = TempDir::new().expect("directory");
         let database = format!("sqlite:{}", directory.path().join("jobs.db").display());
@@ -192,6 +198,8 @@ fn redact(value: &mut Value, id: &str) {
             for (name, field) in fields {
                 if name.ends_with("At") && field.is_string() {
                     *field = "<time>".into();
+                } else if name == "durationMs" && field.is_number() {
+                    *field = "<ms>".into();
                 } else {
                     redact(field, id);
                 }
