@@ -50,6 +50,8 @@ pub struct QueueStats {
     pub slots: u64,
     /// The slots of the worker that was seen last, whether it lives or not.
     pub(crate) last_slots: Option<u64>,
+    /// Whether a webhook can be sent now: workers do that, too.
+    pub(crate) has_messages: bool,
 }
 
 impl QueueStats {
@@ -64,14 +66,14 @@ impl QueueStats {
     }
 
     /// How many workers like those there are would work on all that is ready or runs, at once. What runs counts: who stops
-    /// workers by this number must not stop one that works.
+    /// workers by this number must not stop one that works. One is wanted for webhooks alone.
     pub fn desired_workers(&self) -> u64 {
         let jobs = self.count(QueueState::Ready) + self.count(QueueState::Running);
         let (workers, slots) = match self.slots {
             0 => (1, self.last_slots.unwrap_or(USUAL_SLOTS).max(1)),
             slots => (self.workers, slots),
         };
-        (jobs * workers).div_ceil(slots)
+        (jobs * workers).div_ceil(slots).max(u64::from(self.has_messages))
     }
 }
 
@@ -105,6 +107,8 @@ mod tests {
         delayed.jobs.insert((QueueState::Delayed, Priority::Normal), 9);
         delayed.jobs.insert((QueueState::Dead, Priority::Normal), 9);
         assert_eq!(delayed.desired_workers(), 0, "nobody can work on those now");
+        delayed.has_messages = true;
+        assert_eq!(delayed.desired_workers(), 1, "somebody has to send them");
     }
 
     #[test]

@@ -101,7 +101,6 @@ impl Attempts {
     async fn run_in_span(&self, job: ClaimedJob) {
         info!("Claimed the job");
         let start = Instant::now();
-        self.note_trace(&job).await;
         // It beats until the end is written.
         let mut pulse = self.heart.keep(job.lease);
         // What is dropped stops: the work's stream to the model is closed at once.
@@ -150,6 +149,7 @@ impl Attempts {
     }
 
     async fn work(&self, job: &ClaimedJob) -> End {
+        self.note_trace(job).await;
         let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease };
         let teller = Teller::start(&self.jobs, job.id);
         let work = async { self.work.start(job.spec.clone(), Arc::new(journal), teller.progress()).await };

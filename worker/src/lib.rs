@@ -22,7 +22,8 @@ use std::io;
 use std::sync::Arc;
 
 use apalis::layers::WorkerBuilderExt;
-use apalis_core::error::{BoxDynError, WorkerError as ApalisError};
+use apalis_core::error::BoxDynError;
+use apalis_core::monitor::{Monitor, MonitorError};
 use apalis_core::task::data::Data;
 use apalis_core::worker::builder::WorkerBuilder;
 use apalis_core::worker::context::WorkerContext;
@@ -49,7 +50,7 @@ pub enum WorkerError {
     Heartbeat(#[source] io::Error),
     /// The worker's runtime gave up.
     #[error("the worker stopped")]
-    Stopped(#[source] ApalisError),
+    Stopped(#[source] MonitorError),
 }
 
 /// Works until `shutdown`: then no job is claimed any more, running ones are handed back without their attempt being
@@ -71,20 +72,21 @@ pub async fn run(jobs: Jobs, work: Work, config: WorkerConfig, shutdown: Cancell
     outcome
 }
 
-/// The apalis worker: a stream of claimed jobs, and what is done with each.
-fn worker(attempts: Attempts) -> BoxFuture<'static, Result<(), ApalisError>> {
+/// The apalis worker under its monitor: a stream of claimed jobs, and what is done with each. It is not restarted in place:
+/// what it had begun would go on beside it. Who started the process starts another, which is a worker of its own.
+fn worker(attempts: Attempts) -> BoxFuture<'static, Result<(), MonitorError>> {
     let context = WorkerContext::new(attempts.config.id.as_str());
-    let concurrency = attempts.config.concurrency;
-    let claims = queue::claims(&attempts, context.clone());
-    WorkerBuilder::new(&context)
-        .backend(claims)
-        .data(Arc::new(attempts))
-        .catch_panic()
-        .parallelize(tokio::spawn)
-        .concurrency(concurrency)
-        .build(run_attempt)
-        .run()
-        .boxed()
+    let attempts = Arc::new(attempts);
+    let build = move |_restarts| {
+        WorkerBuilder::new(&context)
+            .backend(queue::claims(&attempts, context.clone()))
+            .data(attempts.clone())
+            .catch_panic()
+            .parallelize(tokio::spawn)
+            .concurrency(attempts.config.concurrency)
+            .build(run_attempt)
+    };
+    Monitor::new().register(build).run().boxed()
 }
 
 async fn run_attempt(job: ClaimedJob, attempts: Data<Arc<Attempts>>) -> Result<(), BoxDynError> {

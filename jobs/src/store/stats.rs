@@ -31,6 +31,18 @@ const JOBS: &str = r#"
     FROM jobs WHERE SUBSTR(failure, 1, 18) = '{"code":"poisoned"'
     GROUP BY priority"#;
 
+/// Whether a message can be sent to anybody at `$1`; a receiver that has failed `$2` times is only probed.
+const HAS_MESSAGES: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM webhooks AS w
+        WHERE w.disabled_at IS NULL AND w.deleted_at IS NULL
+          AND (w.consecutive_failures < $2 OR w.probe_at IS NULL OR w.probe_at <= $1)
+          AND EXISTS (
+              SELECT 1 FROM webhook_deliveries AS d
+              WHERE d.webhook_id = w.id AND d.status = 'pending' AND d.due_at <= $1
+          )
+    )";
+
 #[derive(FromRow)]
 struct JobsRow {
     state: String,
@@ -48,12 +60,19 @@ struct WorkersRow {
 
 impl Store {
     /// The queue and the workers as they are now.
-    pub(crate) async fn queue_stats(&self) -> Result<QueueStats, StoreError> {
+    pub(crate) async fn queue_stats(&self, policy: &WebhookPolicy) -> Result<QueueStats, StoreError> {
         let (mut tx, now) = self.begin_reading().await?;
         let rows: Vec<JobsRow> = on!(&mut tx, conn => {
             sqlx::query_as(JOBS).bind(now).fetch_all(&mut **conn).await?
         });
         let workers = read_workers(&mut tx, now).await?;
+        let has_messages = on!(&mut tx, conn => {
+            sqlx::query_scalar(HAS_MESSAGES)
+                .bind(now)
+                .bind(i64::from(policy.breaker_failures))
+                .fetch_one(&mut **conn)
+                .await?
+        });
         let mut jobs = BTreeMap::new();
         let mut ready_since = now;
         for row in rows {
@@ -70,6 +89,7 @@ impl Store {
             workers: to_count(workers.workers),
             slots: to_count(workers.slots),
             last_slots: workers.last_slots.map(to_count),
+            has_messages,
         })
     }
 

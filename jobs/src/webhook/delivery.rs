@@ -159,6 +159,8 @@ pub struct ClaimedDelivery {
     pub tries: u32,
     /// What it is signed with, the newest first.
     pub secrets: Vec<WebhookSecret>,
+    /// The trace of the request that asked for the job, as W3C `traceparent`.
+    pub trace_context: Option<String>,
     /// The database's time of the claim.
     pub claimed_at: DateTime<Utc>,
 }

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use domain::WebhookUrl;
 use egress::EgressPolicy;
-use jobs::{DeliveryStatus, DisabledReason, EventKind, Jobs, NewWebhook, Webhook, WebhookSecret, WorkerId};
+use jobs::{DeliveryStatus, DisabledReason, EventKind, Jobs, NewJob, NewWebhook, Webhook, WebhookSecret, WorkerId};
 use serde_json::json;
 use standin::webhook_receiver::{Reaction, Received, WebhookReceiver};
 use tokio::time::timeout;
 use worker::WebhookConfig;
 
 use crate::courier::{Courier, PATIENCE, canceled_job, database, quick, register, test_message, until_over, verify};
+use crate::fixture::spec;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_arrives_signed_by_every_valid_secret() {
@@ -21,9 +22,13 @@ async fn a_message_arrives_signed_by_every_valid_secret() {
     let receiver = WebhookReceiver::obliging().await.unwrap();
     let (webhook, old) = register(&database.jobs, &receiver.url("/in?x=1"), &[EventKind::JobCanceled]).await;
     let new = database.jobs.rotate_webhook_secret(None, webhook.id).await.unwrap().unwrap().secret;
-    let id = canceled_job(&database.jobs).await;
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let traced = NewJob { trace_context: Some(trace.to_owned()), ..NewJob::from(spec()) };
+    let id = database.jobs.submit(traced).await.unwrap().id;
+    database.jobs.cancel(id).await.unwrap();
     let courier = Courier::start(&database.jobs, quick());
     let message = timeout(PATIENCE, receiver.arrived(1)).await.unwrap().remove(0);
+    assert_eq!(message.header("traceparent"), trace);
     assert!(verify(&message, &old) && verify(&message, &new));
     assert!(!verify(&Received { body: b"{}".to_vec(), ..message.clone() }, &new), "another body");
     assert_eq!(message.header("user-agent"), concat!("tinygen/", env!("CARGO_PKG_VERSION")));

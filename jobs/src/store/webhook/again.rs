@@ -1,9 +1,11 @@
 //! Somebody asks for messages to be sent again. Their `webhook-id` stays, so receivers can tell.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
 
-use super::super::{Store, Tx, commit, on};
+use super::super::{Store, Tx, before, commit, on};
 use super::ENDPOINT;
 use crate::error::StoreError;
 use crate::webhook::{DeliveryId, DeliveryStatus, Redelivery, WebhookId};
@@ -44,6 +46,7 @@ impl Store {
         if rows_changed == 0 {
             return Ok(Redelivery::NotFound);
         }
+        put_first(&mut tx, webhook_id, id, now).await?;
         wake(&mut tx, webhook_id, now).await?;
         commit(tx).await?;
         self.couriers.ring();
@@ -94,6 +97,34 @@ impl Store {
         self.couriers.ring();
         Ok(Some(replayed))
     }
+}
+
+/// Puts a message before all others to its receiver: somebody waits for what becomes of it, and a receiver that failed gets
+/// one message at a time, the one that is due longest.
+pub(super) async fn put_first(
+    tx: &mut Tx,
+    webhook_id: Uuid,
+    id: DeliveryId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let first: Option<DateTime<Utc>> = on!(&mut *tx, conn => {
+        sqlx::query_scalar(
+            "SELECT MIN(due_at) FROM webhook_deliveries WHERE webhook_id = $1 AND status = 'pending' AND id <> $2",
+        )
+        .bind(webhook_id)
+        .bind(id.0)
+        .fetch_one(&mut **conn)
+        .await?
+    });
+    let Some(first) = first.filter(|first| *first <= now) else { return Ok(()) };
+    on!(tx, conn => {
+        sqlx::query("UPDATE webhook_deliveries SET due_at = $2 WHERE id = $1")
+            .bind(id.0)
+            .bind(before(first, Duration::from_micros(1)))
+            .execute(&mut **conn)
+            .await?;
+    });
+    Ok(())
 }
 
 /// Lets a receiver that failed be tried at once. One that jobs brought along has nobody else to enable it.

@@ -83,7 +83,8 @@ const TAKE: &str = concat!(
     "  ORDER BY d.due_at, d.id LIMIT 1)
        AND ",
     has_room!("$2", "$5"),
-    " RETURNING id, message_id, kind, url, body, tries, lease_epoch",
+    " RETURNING id, message_id, kind, url, body, tries, lease_epoch,
+         (SELECT trace_context FROM jobs WHERE jobs.id = webhook_deliveries.job_id) AS trace_context",
 );
 
 #[derive(FromRow)]
@@ -104,6 +105,7 @@ struct TakenRow {
     body: String,
     tries: i64,
     lease_epoch: i64,
+    trace_context: Option<String>,
 }
 
 impl Store {
@@ -210,6 +212,7 @@ async fn complete(
         body: taken.body,
         tries: to_small_count(taken.tries),
         secrets,
+        trace_context: taken.trace_context,
         claimed_at: now,
     })
 }

@@ -40,9 +40,16 @@ async fn a_failing_receiver_gets_one_probe_at_a_time(database: &Database) {
     let pause = DeliveryEnd::Retry { delay: Duration::ZERO, receiver_pause: Some(Duration::from_hours(1)) };
     finish(jobs, &probe, pause).await.unwrap();
     assert!(claim_all(jobs).await.is_empty());
-    // Somebody asks: then it is tried.
-    jobs.test_webhook(None, webhook.id).await.unwrap().unwrap();
+    // Somebody asks: then it is tried, and with what they ask for.
+    let test = jobs.test_webhook(None, webhook.id).await.unwrap().unwrap().id;
     let probe = claim_one(jobs).await;
+    assert_eq!(probe.lease.delivery_id(), test);
+    finish(jobs, &probe, pause).await.unwrap();
+    assert!(claim_all(jobs).await.is_empty());
+    let last = deliveries(jobs, &webhook).await.iter().rfind(|it| it.attempts == 0).expect("one that waits").id;
+    jobs.redeliver(None, last).await.unwrap();
+    let probe = claim_one(jobs).await;
+    assert_eq!(probe.lease.delivery_id(), last);
     finish(jobs, &probe, DeliveryEnd::Delivered).await.unwrap();
     assert_eq!(counted().await, WebhookStats { pending: 4, open_endpoints: 0 });
     assert_eq!(claim_all(jobs).await.len(), 4, "one success closes the breaker");

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use domain::{JobSpec, Priority};
-use jobs::{Jobs, QueueState, QueueStats, WebhookStats, WorkerId};
+use jobs::{EventKind, Jobs, QueueState, QueueStats, WebhookChange, WebhookStats, WorkerId};
 use sqlx::{Connection, PgConnection, SqliteConnection};
 
 use crate::database::{Database, on_every_database};
+use crate::hooks::{RETRY_LATER, claim_one, finish, register};
 use crate::sample::{claimed, failure, result, spec, worker};
 
 on_every_database![
@@ -17,6 +18,7 @@ on_every_database![
     the_oldest_is_the_one_that_could_have_been_started_first,
     jobs_that_were_given_up_count_until_they_are_run_again_or_deleted,
     workers_count_while_they_live,
+    a_message_that_can_be_sent_wants_a_worker,
     the_last_worker_is_remembered,
 ];
 
@@ -122,6 +124,23 @@ async fn workers_count_while_they_live(database: &Database) {
     assert_eq!(workers().await, (0, 0), "its time has run out");
     jobs.note_worker(&first, 4).await.unwrap();
     assert_eq!(workers().await, (1, 4), "it was only silent");
+}
+
+async fn a_message_that_can_be_sent_wants_a_worker(database: &Database) {
+    let jobs = &database.jobs;
+    let (webhook, _) = register(jobs, &[EventKind::JobCanceled]).await;
+    let wanted = async || stats(jobs).await.desired_workers();
+    assert_eq!(wanted().await, 0);
+    jobs.test_webhook(None, webhook.id).await.unwrap();
+    assert_eq!(wanted().await, 1);
+    let sent = claim_one(jobs).await;
+    finish(jobs, &sent, RETRY_LATER).await.unwrap();
+    assert_eq!(wanted().await, 0, "it is not due");
+    jobs.redeliver(None, sent.lease.delivery_id()).await.unwrap();
+    assert_eq!(wanted().await, 1);
+    let change = WebhookChange { is_enabled: Some(false), ..WebhookChange::default() };
+    jobs.change_webhook(None, webhook.id, &change).await.unwrap();
+    assert_eq!(wanted().await, 0, "nobody wants it now");
 }
 
 async fn the_last_worker_is_remembered(database: &Database) {
