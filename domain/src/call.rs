@@ -2,7 +2,6 @@
 
 use std::ops::AddAssign;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -82,8 +81,6 @@ pub struct CallRecord {
     pub response: Option<serde_json::Value>,
     /// Why the model stopped, or the kind of error.
     pub stop_reason: String,
-    /// When the answer was complete.
-    pub finished_at: DateTime<Utc>,
     /// From sending to the end, in milliseconds.
     pub duration_ms: u64,
 }

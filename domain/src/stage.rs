@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ParseNameError;
@@ -93,8 +92,4 @@ pub struct StageRecord {
     pub key: StageKey,
     /// What it made, as JSON.
     pub output: serde_json::Value,
-    /// When its work began, in the attempt that finished it.
-    pub started_at: DateTime<Utc>,
-    /// When it was done.
-    pub finished_at: DateTime<Utc>,
 }

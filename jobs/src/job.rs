@@ -71,7 +71,7 @@ pub struct Job {
     pub attempt: u32,
     /// Tries it may have.
     pub max_attempts: u32,
-    /// Times another worker took it over because one was lost.
+    /// Workers lost on it in a row: times another one took it over, since it last waited.
     pub rescues: u32,
     /// The number of its last event: grows with every change.
     pub version: u64,
@@ -145,6 +145,9 @@ pub struct Retry<'a> {
     pub quota: Option<&'a Quota>,
     /// The trace of the request, as W3C `traceparent`: the next attempt goes on with it.
     pub trace_context: Option<&'a str>,
+    /// The client's name for the request: sent again under the name of the job's last retry, it runs the job no second time,
+    /// even if it has ended since.
+    pub idempotency: Option<&'a Idempotency>,
 }
 
 /// From this stage on, without conditions.
@@ -161,7 +164,11 @@ pub enum Retrial {
     Queued,
     /// The job is open because of such a request already.
     AlreadyRetried,
-    /// The job has not ended yet.
+    /// This very request was served before.
+    Replayed,
+    /// The request's name is that of another request before.
+    KeyReused,
+    /// The job has not ended yet, and no such request opened it.
     NotOver(JobStatus),
     /// There is no such job.
     NotFound,

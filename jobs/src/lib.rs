@@ -280,7 +280,7 @@ impl Jobs {
     /// How much there is to do for all owners, and who is there to do it. Cheap, but not free: its cost grows with the jobs
     /// that wait.
     pub async fn queue_stats(&self) -> Result<QueueStats, StoreError> {
-        self.store.queue_stats().await
+        self.store.queue_stats(&self.webhook_policy).await
     }
 
     /// What waits for receivers of webhooks.

@@ -148,10 +148,12 @@ impl Jobs {
     /// Rings for what waits, ends what no worker may have any more, and forgets what is old. Any process may do so at any
     /// time.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
-        let swept = self.store.sweep(&self.policy).await?;
-        swept.ended.iter().for_each(|id| self.changes.tell_change(*id));
-        self.bell.ring(&swept.due).await;
+        let found = self.store.look_around(&self.policy).await?;
+        // First of all: a row that somebody holds must not keep workers from the rest.
+        self.bell.ring(&found.due).await;
+        let ended = self.store.end_hopeless(&found, &self.policy).await?;
+        ended.ids.iter().for_each(|id| self.changes.tell_change(*id));
         let purged = self.store.forget_old(&self.policy).await?;
-        Ok(Swept { due: swept.due.len(), poisoned: swept.poisoned, canceled: swept.canceled, purged })
+        Ok(Swept { due: found.due.len(), poisoned: ended.poisoned, canceled: ended.canceled, purged })
     }
 }

@@ -3,7 +3,6 @@
 use std::error::Error;
 use std::time::Instant;
 
-use chrono::Utc;
 use domain::{CallId, CallRecord, CallReservation, Cost, StageKey};
 use tracing::field::Empty;
 use tracing::{Instrument, Span, debug, info_span, warn};
@@ -91,7 +90,6 @@ impl Run {
             cost: self.model.cost(&usage),
             response,
             stop_reason,
-            finished_at: Utc::now(),
             duration_ms,
         };
         match answer {

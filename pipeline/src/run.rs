@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Instant;
 
-use chrono::Utc;
 use domain::{CommitId, JobSpec, StageKey, StageKind, StageRecord};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ impl Run {
             (self.progress)(ProgressEvent::StageFinished { key, resumed: true });
             return Ok(output);
         }
-        let started_at = Utc::now();
+        let begun = Instant::now();
         self.journal.start_stage(&key).await?;
         (self.progress)(ProgressEvent::StageStarted { key: key.clone() });
         let output = match work(key.clone()).await {
@@ -99,9 +99,9 @@ impl Run {
             }
             Err(error) => return Err(error),
         };
-        save(self.journal.as_ref(), &key, &output, started_at).await?;
-        let duration_ms = (Utc::now() - started_at).num_milliseconds();
-        tally::stage_succeeded(key.kind, started_at);
+        save(self.journal.as_ref(), &key, &output).await?;
+        let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tally::stage_succeeded(key.kind, begun.elapsed());
         info!(duration_ms, "Finished the stage");
         (self.progress)(ProgressEvent::StageFinished { key, resumed: false });
         Ok(output)
@@ -125,7 +125,7 @@ async fn fetch(
     progress: &Progress,
 ) -> Result<Snapshot, PipelineError> {
     let key = StageKey::from(StageKind::Snapshot);
-    let started_at = Utc::now();
+    let begun = Instant::now();
     journal.start_stage(&key).await?;
     progress(ProgressEvent::StageStarted { key: key.clone() });
     let pinned: Option<Pinned> = load(journal, &key).await?;
@@ -134,14 +134,14 @@ async fn fetch(
     let files = snapshot.entries().len();
     if pinned.is_none() {
         let output = Pinned { commit: snapshot.commit().clone(), tree: snapshot.tree().to_string(), files };
-        save(journal, &key, &output, started_at).await?;
+        save(journal, &key, &output).await?;
     }
     Span::current().record("stage.resumed", pinned.is_some());
     if pinned.is_some() {
         tally::stage_resumed(key.kind);
     }
-    tally::stage_succeeded(key.kind, started_at);
-    let duration_ms = (Utc::now() - started_at).num_milliseconds();
+    tally::stage_succeeded(key.kind, begun.elapsed());
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     info!(repo.commit = %snapshot.commit(), files, duration_ms, "Fetched the repository");
     progress(ProgressEvent::StageFinished { key, resumed: pinned.is_some() });
     Ok(snapshot)
@@ -160,10 +160,10 @@ async fn in_stage_span<T>(
         stage.resumed = Empty,
         error.type = Empty,
     );
-    let started_at = Utc::now();
+    let begun = Instant::now();
     let outcome = work.instrument(span.clone()).await;
     if let Err(error) = &outcome {
-        tally::stage_failed(kind, started_at);
+        tally::stage_failed(kind, begun.elapsed());
         span.record("error.type", error.code().as_str());
         span.record("otel.status_code", "ERROR");
     }
@@ -192,13 +192,7 @@ async fn load<T: DeserializeOwned>(journal: &dyn Journal, key: &StageKey) -> Res
     output.map(Some).map_err(|source| PipelineError::Stored { stage: key.clone(), source })
 }
 
-async fn save<T: Serialize>(
-    journal: &dyn Journal,
-    key: &StageKey,
-    output: &T,
-    started_at: chrono::DateTime<Utc>,
-) -> Result<(), PipelineError> {
+async fn save<T: Serialize>(journal: &dyn Journal, key: &StageKey, output: &T) -> Result<(), PipelineError> {
     let output = serde_json::to_value(output).map_err(|source| PipelineError::Stored { stage: key.clone(), source })?;
-    let record = StageRecord { key: key.clone(), output, started_at, finished_at: Utc::now() };
-    Ok(journal.save_stage(&record).await?)
+    Ok(journal.save_stage(&StageRecord { key: key.clone(), output }).await?)
 }

@@ -1,10 +1,8 @@
 //! What is counted of stages and of calls to the model.
 
-use std::time::Duration;
-
-use chrono::{DateTime, Utc};
 use domain::{CallRecord, StageKind};
 use metrics::{counter, histogram};
+use std::time::Duration;
 
 /// The outcome of a call that was answered; of any other it is the code of the failure.
 pub(crate) const ANSWERED: &str = "answered";
@@ -14,16 +12,15 @@ pub(crate) fn stage_resumed(kind: StageKind) {
     counter!("tinygen_stage_resumes_total", "stage" => kind.as_str()).increment(1);
 }
 
-pub(crate) fn stage_succeeded(kind: StageKind, started_at: DateTime<Utc>) {
-    stage_ended(kind, "succeeded", started_at);
+pub(crate) fn stage_succeeded(kind: StageKind, duration: Duration) {
+    stage_ended(kind, "succeeded", duration);
 }
 
-pub(crate) fn stage_failed(kind: StageKind, started_at: DateTime<Utc>) {
-    stage_ended(kind, "failed", started_at);
+pub(crate) fn stage_failed(kind: StageKind, duration: Duration) {
+    stage_ended(kind, "failed", duration);
 }
 
-fn stage_ended(kind: StageKind, outcome: &'static str, started_at: DateTime<Utc>) {
-    let duration = (Utc::now() - started_at).to_std().unwrap_or_default();
+fn stage_ended(kind: StageKind, outcome: &'static str, duration: Duration) {
     histogram!("tinygen_stage_duration_seconds", "stage" => kind.as_str(), "outcome" => outcome).record(duration);
 }
 

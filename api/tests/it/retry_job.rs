@@ -36,6 +36,27 @@ async fn a_finished_job_runs_again_from_the_named_stage() {
     assert_eq!(work::claim(&server.jobs).await.id, id);
 }
 
+/// The client never got its answer, and the job has ended again by the time it asks once more.
+#[tokio::test]
+async fn a_named_retry_that_is_sent_again_runs_nothing() {
+    let server = Server::start().await;
+    let id = finished(&server).await;
+    let named = |body: Value| {
+        let request = server.request(Method::POST, &format!("/jobs/{id}/retry")).json(&body);
+        Answer::of(request.header("idempotency-key", "once"))
+    };
+    let first = named(json!({"fromStage": "edit"})).await;
+    assert_eq!((first.status, first.header("idempotent-replayed")), (202, None));
+    let job = work::claim(&server.jobs).await;
+    server.jobs.succeed(&job.lease, &work::result(Outcome::Changed, b"diff")).await.expect("succeed");
+    let again = named(json!({"fromStage": "edit"})).await;
+    assert_eq!((again.status, again.header("idempotent-replayed")), (202, Some("true")));
+    assert_eq!(again.json()["status"], "succeeded");
+    assert!(work::try_claim(&server.jobs).await.is_none());
+    let other = named(json!({"fromStage": "plan"})).await;
+    assert_eq!((other.status, other.problem()["code"].as_str()), (422, Some("idempotency_key_reused")));
+}
+
 #[tokio::test]
 async fn no_body_goes_on_at_the_first_unfinished_stage() {
     let server = Server::start().await;

@@ -96,6 +96,8 @@ pub struct Job {
     pub next_attempt_at: Option<Time>,
     pub is_cancel_requested: bool,
     pub is_retried: bool,
+    /// The first stage that the last retry named.
+    pub retried_from: Option<usize>,
     /// When it was submitted or last retried; of two jobs the older one goes first.
     pub queued_at: Time,
     pub version: u32,
@@ -158,6 +160,7 @@ impl Model {
             next_attempt_at: None,
             is_cancel_requested: false,
             is_retried: false,
+            retried_from: None,
             queued_at: self.now,
             version: 1,
             failure: None,

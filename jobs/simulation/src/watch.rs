@@ -51,7 +51,7 @@ struct Seen {
     events: usize,
     is_over: bool,
     outputs: [Option<u32>; STAGES],
-    /// In this run: attempts that failed, and workers that were lost.
+    /// In this run: attempts that failed, and workers that were lost one after the other.
     failures: u32,
     losses: u32,
 }
@@ -131,6 +131,8 @@ impl Seen {
                     self.claimed(model)?;
                 }
                 EventKind::JobRetried => self.begun_anew(job),
+                // Its worker lives: the next one that is lost is the first in a row.
+                EventKind::JobQueued | EventKind::JobRetrying => self.losses = 0,
                 EventKind::JobFailed if job.failure == Some(FailureCode::Poisoned) => self.poisoned(model)?,
                 EventKind::StageSucceeded => {
                     let stage = event.stage.expect("of a stage");

@@ -1,28 +1,43 @@
 //! The calls to the model: money is set aside before, and accounted for after.
 
-use chrono::SubsecRound;
 use domain::{CallRecord, CallReservation, Cost, JobId, StageKey};
 use serde_json::{Value, json};
 
 use super::quota::add_usage;
 use super::rows::{from_json, to_json};
-use super::{Store, on, to_bigint};
+use super::{On, Store, on, to_bigint};
 use crate::error::StoreError;
 use crate::event::EventKind;
 use crate::lease::{Heartbeat, Lease};
+
+macro_rules! reserve {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO model_calls (id, job_id, kind, item, turn, model, request_sha256, reserved_nanos, started_at)
+             SELECT $3, id, $4, $5, $6, $7, $8, $9, $10
+             FROM jobs
+             WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
+             ",
+            $lock,
+            " ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at"
+        )
+    };
+}
+
+/// No other worker takes the job over before the reservation counts.
+const RESERVE_ON_POSTGRES: &str = reserve!("FOR UPDATE");
+const RESERVE_ON_SQLITE: &str = reserve!("");
 
 impl Store {
     /// Sets the worst case of a call aside; twice is the same as once. A reservation tells nobody anything: it is no event.
     pub(crate) async fn reserve_call(&self, lease: &Lease, call: &CallReservation) -> Result<(), StoreError> {
         let (mut tx, now) = self.begin().await?;
+        let reserve = match tx {
+            On::Postgres(_) => RESERVE_ON_POSTGRES,
+            On::Sqlite(_) => RESERVE_ON_SQLITE,
+        };
         let rows_added = on!(&mut tx, conn => {
-            sqlx::query(
-                "INSERT INTO model_calls (id, job_id, kind, item, turn, model, request_sha256, reserved_nanos, started_at)
-                 SELECT $3, id, $4, $5, $6, $7, $8, $9, $10
-                 FROM jobs
-                 WHERE id = $1 AND lease_epoch = $2 AND status = 'running'
-                 ON CONFLICT (id) DO UPDATE SET started_at = excluded.started_at",
-            )
+            sqlx::query(reserve)
             .bind(lease.job_id.as_uuid())
             .bind(lease.epoch)
             .bind(call.id.0)
@@ -64,7 +79,7 @@ impl Store {
             .bind(to_bigint(usage.output_tokens))
             .bind(call.response.as_ref().map(to_json))
             .bind(&call.stop_reason)
-            .bind(call.finished_at.trunc_subsecs(6))
+            .bind(change.now)
             .bind(to_bigint(call.duration_ms))
             .fetch_optional(&mut **conn)
             .await?

@@ -194,14 +194,13 @@ impl Store {
                 swap_turns(&mut tx, &row, now).await?;
             }
             let id = JobId::from(row.id);
-            let is_rescue = row.rescues > 0 && is_rescue(&mut tx, &row).await?;
             let data = json!({ "attempt": row.attempt, "rescues": row.rescues, "worker": worker.as_str() });
             let is_told = event::append(&mut tx, id, row.version, EventKind::JobStarted, &data, now).await?;
             commit(tx).await?;
             self.couriers.ring_if(is_told);
-            if is_rescue {
+            if row.rescues > 0 {
                 tally::job_rescued();
-            } else if row.worked_micros == 0 && row.rescues == 0 {
+            } else if row.worked_micros == 0 {
                 tally::job_started(row.queued_at, now);
             }
             return row.into_claimed().map(Some);
@@ -249,20 +248,6 @@ async fn swap_turns(tx: &mut Tx, row: &ClaimedRow, now: DateTime<Utc>) -> Result
         sqlx::query(swap_turns).bind(now).bind(&row.owner).bind(row.turn).execute(&mut **conn).await?;
     });
     Ok(())
-}
-
-/// Whether a claim has just taken the job over from a lost worker: what happened to the job before does not say that it
-/// was to wait.
-async fn is_rescue(tx: &mut Tx, claimed: &ClaimedRow) -> Result<bool, StoreError> {
-    let before: String = on!(tx, conn => {
-        sqlx::query_scalar("SELECT kind FROM job_events WHERE job_id = $1 AND seq = $2")
-            .bind(claimed.id)
-            .bind(claimed.version - 1)
-            .fetch_one(&mut **conn)
-            .await?
-    });
-    let before: EventKind = before.parse().map_err(StoreError::damaged("kind of event"))?;
-    Ok(!matches!(before, EventKind::JobQueued | EventKind::JobRetrying | EventKind::JobRetried))
 }
 
 impl ClaimedRow {

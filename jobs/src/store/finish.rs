@@ -156,13 +156,13 @@ impl Change {
     }
 
     /// Puts the job back among those that wait. One that has to wait before its next attempt has had its turn; one that is
-    /// handed back has not.
+    /// handed back has not. Its worker lives: workers lost before were not lost in a row.
     async fn wait(mut self, wait: Wait, kind: EventKind, data: Value) -> Result<(), StoreError> {
         let (due, failed) = wait.retry.map(|retry| (retry.due, to_json(&retry.failed))).unzip();
         on!(&mut self.tx, conn => {
             sqlx::query(concat!(
                 "UPDATE jobs
-                 SET status = 'queued', next_attempt_at = $3, attempt = $4, lease_until = NULL, worker_id = NULL,
+                 SET status = 'queued', next_attempt_at = $3, attempt = $4, rescues = 0, lease_until = NULL, worker_id = NULL,
                      last_failure = $7,
                      worked_micros = worked_micros + ($5 - beat_micros),
                      turn = CASE WHEN $3 IS NULL THEN turn ELSE ",

@@ -22,10 +22,10 @@ impl Store {
         idempotency: &Idempotency,
         policy: &Policy,
     ) -> Result<Submission, StoreError> {
-        let (mut tx, now) = self.begin().await?;
         let owner = job.owner.as_deref().unwrap_or_default();
-        let new = Entry { id, job: &job, idempotency: Some(idempotency), now };
-        let earlier = loop {
+        let (id, body_sha256) = loop {
+            let (mut tx, now) = self.begin().await?;
+            let new = Entry { id, job: &job, idempotency: Some(idempotency), now };
             release_old_key(&mut tx, owner, &idempotency.key, before(now, policy.idempotency)).await?;
             if self.insert(&mut tx, &new, policy).await? {
                 let accepted = accepted(id, job, now, policy);
@@ -37,9 +37,6 @@ impl Store {
                 break earlier;
             }
         };
-        // Before another connection is asked.
-        drop(tx);
-        let (id, body_sha256) = earlier;
         if body_sha256 != idempotency.body_sha256 {
             return Ok(Submission::KeyReused);
         }

@@ -16,8 +16,8 @@ use crate::lease::Policy;
 /// The turn of a job that an owner puts in the queue: after the owner's last one, and not before the one that is next. Who
 /// is passed over because enough of their jobs run is not next, unless there is nobody else.
 ///
-/// So owners with many jobs and owners with one take turns, and nobody saves turns up by having no job. Two submissions
-/// at the same moment may get the same turn: an owner then starts as many jobs in that round.
+/// So owners with many jobs and owners with one take turns, and nobody saves turns up by having no job. An owner's
+/// submissions wait for each other, as each must see the turn of the one before; those without an owner don't.
 macro_rules! next_turn {
     ($owner:literal, $now:literal) => {
         concat!(
@@ -121,9 +121,12 @@ impl Store {
 }
 
 impl Store {
-    /// Writes a new job with its first event; writes nothing, and says so, when the name of its request is taken.
+    /// Writes a new job with its first event. Says no when the name of its request is taken: the transaction must then not
+    /// be committed.
     pub(super) async fn insert(&self, tx: &mut Tx, new: &Entry<'_>, policy: &Policy) -> Result<bool, StoreError> {
         let NewJob { spec, owner, webhook, quota, trace_context } = new.job;
+        let admission = Admission { owner: owner.as_deref(), quota: quota.as_ref(), is_new: true, now: new.now };
+        let used = admission.count(tx).await?;
         let insert = match tx {
             On::Postgres(_) => INSERT_ON_POSTGRES,
             On::Sqlite(_) => INSERT_ON_SQLITE,
@@ -149,8 +152,7 @@ impl Store {
         if rows_added == 0 {
             return Ok(false);
         }
-        let admission = Admission { owner: owner.as_deref(), quota: quota.as_ref(), is_new: true, now: new.now };
-        admission.check(tx).await?;
+        admission.check(tx, used).await?;
         self.backlog.enter(tx, policy.max_waiting_jobs).await?;
         for (name, value) in &spec.metadata {
             on!(tx, conn => {

@@ -20,7 +20,7 @@ pub(super) fn max_running(quota: Option<&Quota>) -> i64 {
     quota.map_or(0, |quota| to_bigint(quota.running_jobs))
 }
 
-/// A job that was just put in the queue, in a transaction that is not committed yet.
+/// A job that is put in the queue, in a transaction that is not committed yet.
 pub(super) struct Admission<'a> {
     pub(super) owner: Option<&'a str>,
     pub(super) quota: Option<&'a Quota>,
@@ -29,15 +29,29 @@ pub(super) struct Admission<'a> {
     pub(super) now: DateTime<Utc>,
 }
 
+/// What an owner has used today, this job included.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Used {
+    jobs: i64,
+    cost_nanos: i64,
+}
+
 impl Admission<'_> {
-    /// Counts the job for its owner.
+    /// Counts the job for its owner. From here to the end of the transaction the owner's row is locked: who counts next
+    /// sees this job, and takes the turn after it.
+    pub(super) async fn count(&self, tx: &mut Tx) -> Result<Option<Used>, StoreError> {
+        let Some(owner) = self.owner else { return Ok(None) };
+        let (jobs, cost_nanos) = add_usage(tx, owner, i64::from(self.is_new), Cost::ZERO, self.now).await?;
+        Ok(Some(Used { jobs, cost_nanos }))
+    }
+
+    /// Judges a job that is counted and in the queue.
     ///
     /// # Errors
     /// [`StoreError::QuotaExceeded`] when it is one too many: the transaction must then not be committed.
-    pub(super) async fn check(&self, tx: &mut Tx) -> Result<(), StoreError> {
-        let (Some(owner), Some(quota)) = (self.owner, self.quota) else { return Ok(()) };
-        // The row is locked from here to the end of the transaction: who counts next sees this job.
-        let (jobs, cost_nanos) = add_usage(tx, owner, i64::from(self.is_new), Cost::ZERO, self.now).await?;
+    pub(super) async fn check(&self, tx: &mut Tx, used: Option<Used>) -> Result<(), StoreError> {
+        let (Some(owner), Some(quota), Some(used)) = (self.owner, self.quota, used) else { return Ok(()) };
+        let Used { jobs, cost_nanos } = used;
         let tomorrow = Duration::from_secs(to_count(DAY_SECONDS - self.now.timestamp().rem_euclid(DAY_SECONDS)));
         let is_beyond = |bound: u64, count: i64| bound > 0 && to_count(count) > bound;
         if self.is_new && is_beyond(quota.jobs_per_day, jobs) {

@@ -1,9 +1,8 @@
 //! The stages of a job: started, and stored once.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use domain::{JobId, StageKey, StageRecord};
 use serde_json::{Value, json};
-use sqlx::FromRow;
 
 use super::rows::{StageSummaryRow, Sums, from_json, to_json};
 use super::{Store, on};
@@ -26,13 +25,6 @@ pub(super) const STAGES: &str = "SELECT s.kind, s.item, s.started_at, s.finished
      WHERE s.job_id = $1
      GROUP BY s.job_id, s.kind, s.item
      ORDER BY s.started_at, s.kind, s.item";
-
-#[derive(FromRow)]
-struct FinishedStageRow {
-    output: String,
-    started_at: DateTime<Utc>,
-    finished_at: DateTime<Utc>,
-}
 
 impl Store {
     /// Notes that work on a stage begins; nothing to note when it is finished already.
@@ -63,28 +55,25 @@ impl Store {
         let key = &record.key;
         let output = to_json(&record.output);
         let mut change = self.change(lease).await?;
-        let rows_changed = on!(&mut change.tx, conn => {
-            sqlx::query(
+        let started_at: Option<DateTime<Utc>> = on!(&mut change.tx, conn => {
+            sqlx::query_scalar(
                 "INSERT INTO stages (job_id, kind, item, output, started_at, finished_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)
+                 VALUES ($1, $2, $3, $4, $5, $5)
                  ON CONFLICT (job_id, kind, item) DO UPDATE
-                 SET output = excluded.output, started_at = excluded.started_at, finished_at = excluded.finished_at
-                 WHERE stages.output IS NULL",
+                 SET output = excluded.output, finished_at = excluded.finished_at
+                 WHERE stages.output IS NULL
+                 RETURNING started_at",
             )
             .bind(lease.job_id.as_uuid())
             .bind(key.kind.as_str())
             .bind(&key.item)
             .bind(output)
-            .bind(record.started_at.trunc_subsecs(6))
-            .bind(record.finished_at.trunc_subsecs(6))
-            .execute(&mut **conn)
+            .bind(change.now)
+            .fetch_optional(&mut **conn)
             .await?
-            .rows_affected()
         });
-        if rows_changed == 0 {
-            return Ok(());
-        }
-        let duration_ms = (record.finished_at - record.started_at).num_milliseconds().max(0);
+        let Some(started_at) = started_at else { return Ok(()) };
+        let duration_ms = (change.now - started_at).num_milliseconds().max(0);
         let sums: Sums = on!(&mut change.tx, conn => {
             sqlx::query_as(
                 "SELECT CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input_tokens,
@@ -113,10 +102,9 @@ impl Store {
 
     /// The record of a stage that is finished.
     pub(crate) async fn load_stage(&self, id: JobId, key: &StageKey) -> Result<Option<StageRecord>, StoreError> {
-        let row: Option<FinishedStageRow> = on!(&self.read, pool => {
-            sqlx::query_as(
-                "SELECT output, started_at, finished_at FROM stages
-                 WHERE job_id = $1 AND kind = $2 AND item = $3 AND output IS NOT NULL",
+        let output: Option<String> = on!(&self.read, pool => {
+            sqlx::query_scalar(
+                "SELECT output FROM stages WHERE job_id = $1 AND kind = $2 AND item = $3 AND output IS NOT NULL",
             )
             .bind(id.as_uuid())
             .bind(key.kind.as_str())
@@ -124,10 +112,9 @@ impl Store {
             .fetch_optional(pool)
             .await?
         });
-        let Some(row) = row else { return Ok(None) };
-        let output: Value = from_json("stage output", &row.output)?;
-        let (started_at, finished_at) = (row.started_at, row.finished_at);
-        Ok(Some(StageRecord { key: key.clone(), output, started_at, finished_at }))
+        let Some(output) = output else { return Ok(None) };
+        let output: Value = from_json("stage output", &output)?;
+        Ok(Some(StageRecord { key: key.clone(), output }))
     }
 
     /// The stages of a job in the order in which they began, with what their calls used.

@@ -14,10 +14,17 @@ use crate::lease::{Lease, Policy};
 /// Rows that one sweep looks at; the next one finds the rest.
 const BATCH: i64 = 100;
 
-/// What a sweep found and did.
-pub(crate) struct SweptJobs {
+/// What a sweep found.
+pub(crate) struct Found {
+    hopeless: Vec<Hopeless>,
+    /// Jobs that wait for a worker.
     pub(crate) due: Vec<JobId>,
-    pub(crate) ended: Vec<JobId>,
+}
+
+/// What a sweep did.
+#[derive(Default)]
+pub(crate) struct Ended {
+    pub(crate) ids: Vec<JobId>,
     pub(crate) poisoned: usize,
     pub(crate) canceled: usize,
 }
@@ -30,11 +37,10 @@ struct Hopeless {
 }
 
 impl Store {
-    /// Ends the jobs that only their end is before, and lists the ones that wait for a worker.
-    pub(crate) async fn sweep(&self, policy: &Policy) -> Result<SweptJobs, StoreError> {
-        let (hopeless, due) = self.look(policy).await?;
-        let mut swept = SweptJobs { due, ended: Vec::new(), poisoned: 0, canceled: 0 };
-        for job in hopeless {
+    /// Ends the jobs that only their end is before.
+    pub(crate) async fn end_hopeless(&self, found: &Found, policy: &Policy) -> Result<Ended, StoreError> {
+        let mut ended = Ended::default();
+        for job in &found.hopeless {
             let lease = Lease { job_id: JobId::from(job.id), epoch: job.lease_epoch };
             let change = match self.change_expired(&lease).await {
                 Ok(change) => change,
@@ -44,17 +50,18 @@ impl Store {
             };
             if change.cancel_requested {
                 change.end(End::Canceled).await?;
-                swept.canceled += 1;
+                ended.canceled += 1;
             } else {
                 change.end(End::Failed(&poisoned(policy))).await?;
-                swept.poisoned += 1;
+                ended.poisoned += 1;
             }
-            swept.ended.push(lease.job_id);
+            ended.ids.push(lease.job_id);
         }
-        Ok(swept)
+        Ok(ended)
     }
 
-    async fn look(&self, policy: &Policy) -> Result<(Vec<Hopeless>, Vec<JobId>), StoreError> {
+    /// Looks for what nobody does anything for.
+    pub(crate) async fn look_around(&self, policy: &Policy) -> Result<Found, StoreError> {
         let (mut tx, now, lost_by) = self.begin_search(policy).await?;
         let hopeless = on!(&mut tx, conn => {
             sqlx::query_as(
@@ -79,7 +86,7 @@ impl Store {
                 .fetch_all(&mut **conn)
                 .await?
         });
-        Ok((hopeless, due.into_iter().map(JobId::from).collect()))
+        Ok(Found { hopeless, due: due.into_iter().map(JobId::from).collect() })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Values that tests submit and store.
 
-use chrono::{DateTime, SubsecRound, Utc};
 use domain::{
     CallId, CallRecord, CallReservation, CommitId, Cost, Failure, FailureCode, JobResult, JobSpec, Outcome, Receipt,
     RepoUrl, StageKey, StageKind, StageRecord, TokenUsage,
@@ -24,13 +23,8 @@ pub(crate) async fn claimed(jobs: &Jobs) -> ClaimedJob {
     claimed
 }
 
-/// The time to the microsecond, as both databases keep it.
-pub(crate) fn now() -> DateTime<Utc> {
-    Utc::now().trunc_subsecs(6)
-}
-
 pub(crate) fn stage(kind: StageKind, output: Value) -> StageRecord {
-    StageRecord { key: kind.into(), output, started_at: now(), finished_at: now() }
+    StageRecord { key: kind.into(), output }
 }
 
 pub(crate) fn reservation(kind: StageKind, turn: u32, reserved_nanos: i64) -> CallReservation {
@@ -52,7 +46,6 @@ pub(crate) fn settlement(reservation: &CallReservation, cost_nanos: i64) -> Call
         cost: Cost::from_nanos(cost_nanos),
         response: Some(json!({ "z": 1.0, "a": "\u{0}", "content": [] })),
         stop_reason: "end_turn".to_owned(),
-        finished_at: now(),
         duration_ms: 1_200,
     }
 }

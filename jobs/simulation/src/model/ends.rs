@@ -98,7 +98,8 @@ impl Model {
         let (now, are_epochs_reset) = (self.now, self.has(Defect::RetryResetsTheEpoch));
         let job = &mut self.jobs[number];
         if !job.status.is_terminal() {
-            return if job.is_retried { Retrial::AlreadyRetried } else { Retrial::NotOver(job.status) };
+            let is_the_same = job.is_retried && job.retried_from == from;
+            return if is_the_same { Retrial::AlreadyRetried } else { Retrial::NotOver(job.status) };
         }
         *job = Job {
             status: JobStatus::Queued,
@@ -107,6 +108,7 @@ impl Model {
             epoch: if are_epochs_reset { 0 } else { job.epoch },
             is_cancel_requested: false,
             is_retried: true,
+            retried_from: from,
             queued_at: now,
             failure: None,
             events: std::mem::take(&mut job.events),
@@ -162,6 +164,7 @@ impl Model {
     fn wait_until(&mut self, number: usize, due: Option<Time>, kind: EventKind) {
         let job = &mut self.jobs[number];
         (job.status, job.lease_until, job.next_attempt_at) = (JobStatus::Queued, None, due);
+        job.rescues = 0;
         self.commit(number, kind, None);
     }
 }

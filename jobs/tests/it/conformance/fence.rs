@@ -56,6 +56,7 @@ async fn every_write_is_refused(jobs: &jobs::Jobs, lease: &jobs::Lease, open_cal
     lost(jobs.confirm_cancel(lease).await);
     lost(jobs.release(lease).await);
     lost(jobs.requeue(lease, &failure(), Duration::ZERO).await.map(drop));
+    lost(jobs.postpone(lease, &failure(), Duration::ZERO).await.map(drop));
 }
 
 /// Everything there is to see of a job.

@@ -1,11 +1,13 @@
 //! A lost worker's job goes to another one, but not for ever.
 
+use std::time::Duration;
+
 use domain::{FailureCode, JobStatus};
 use jobs::{Cancellation, Heartbeat, Swept};
 use sqlx::{Connection, PgConnection};
 
 use crate::database::{Database, on_every_database, on_postgres};
-use crate::sample::{claimed, spec, worker};
+use crate::sample::{claimed, failure, spec, worker};
 
 on_every_database![
     an_expired_lease_is_claimed_again_with_a_higher_epoch,
@@ -13,6 +15,7 @@ on_every_database![
     a_late_heartbeat_keeps_a_job_that_nobody_took,
     many_leases_are_kept_at_once,
     gives_a_job_up_after_three_lost_workers,
+    only_workers_lost_in_a_row_count,
     ends_a_canceled_job_whose_worker_was_lost,
     rings_for_what_waits,
     a_process_that_is_alone_takes_over_at_once,
@@ -74,6 +77,23 @@ async fn gives_a_job_up_after_three_lost_workers(database: &Database) {
     let job = jobs.get(first.id).await.unwrap().unwrap();
     assert_eq!((job.status, job.failure.unwrap().code), (JobStatus::Failed, FailureCode::Poisoned));
     assert_eq!(jobs.sweep().await.unwrap(), Swept::default());
+}
+
+async fn only_workers_lost_in_a_row_count(database: &Database) {
+    let jobs = database.where_leases_expire_at_once();
+    let first = claimed(&jobs).await.id;
+    for handed_back in [true, false] {
+        for lost in 1..3 {
+            let next = jobs.claim(&worker()).await.unwrap().expect("another worker may try");
+            assert_eq!((next.id, next.rescues), (first, lost));
+            if lost == 2 && handed_back {
+                jobs.release(&next.lease).await.unwrap();
+            } else if lost == 2 {
+                jobs.requeue(&next.lease, &failure(), Duration::ZERO).await.unwrap();
+            }
+        }
+        assert_eq!(jobs.claim(&worker()).await.unwrap().expect("it waits").rescues, 0, "a worker that lived had it");
+    }
 }
 
 async fn ends_a_canceled_job_whose_worker_was_lost(database: &Database) {

@@ -119,5 +119,11 @@ async fn there_is_a_bound_for_all_owners_together(database: &Database) {
         assert_eq!(bound(jobs.submit(job(owner, UNBOUNDED)).await), None);
     }
     assert_eq!(bound(jobs.submit(spec()).await), Some(QuotaBound::WaitingJobs(3)));
+    let ended = jobs.claim(&worker()).await.unwrap().unwrap();
+    jobs.succeed(&ended.lease, &result()).await.unwrap();
+    let next = database.reopen().await.with_policy(jobs.policy());
+    assert_eq!(bound(next.submit(job("d", UNBOUNDED)).await), None, "there is room again");
+    let refused = jobs.retry(ended.id, None).await;
+    assert!(matches!(refused, Err(StoreError::QuotaExceeded(_))), "{refused:?}");
     assert_eq!(bound(database.reopen().await.submit(spec()).await), None, "it is the policy's");
 }

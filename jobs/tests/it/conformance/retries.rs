@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{Cost, JobId, JobStatus, StageKey, StageKind};
-use jobs::{EventKind, Retrial};
+use jobs::{EventKind, Idempotency, Retrial, Retry};
 use serde_json::json;
 
 use crate::database::{Database, on_every_database};
@@ -13,6 +13,7 @@ on_every_database![
     every_finished_job_may_run_again,
     only_a_finished_job_may_run_again,
     asking_twice_is_asking_once,
+    a_named_request_runs_a_job_once_even_if_it_has_ended_since,
     forgets_the_named_stage_and_all_later_ones,
     a_stage_with_an_item_leaves_its_others_alone,
     without_a_stage_nothing_is_forgotten,
@@ -60,15 +61,39 @@ async fn asking_twice_is_asking_once(database: &Database) {
     jobs.fail(&lease, &failure()).await.unwrap();
     let id = lease.job_id();
     assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::Queued);
+    assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::AlreadyRetried);
     let plan = StageKey::from(StageKind::Plan);
-    assert_eq!(jobs.retry(id, Some(&plan)).await.unwrap(), Retrial::AlreadyRetried);
+    assert_eq!(jobs.retry(id, Some(&plan)).await.unwrap(), Retrial::NotOver(JobStatus::Queued), "another request");
     let again = jobs.claim(&worker()).await.unwrap().unwrap().lease;
-    assert_eq!(jobs.retry(id, Some(&plan)).await.unwrap(), Retrial::AlreadyRetried);
+    assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::AlreadyRetried);
+    assert_eq!(jobs.retry(id, Some(&plan)).await.unwrap(), Retrial::NotOver(JobStatus::Running));
     assert!(jobs.stage_output(id, &plan).await.unwrap().is_some(), "nothing is forgotten while a job is open");
     let events = jobs.events(id, 0).await.unwrap();
     assert_eq!(events.iter().filter(|event| event.kind == EventKind::JobRetried).count(), 1);
     jobs.fail(&again, &failure()).await.unwrap();
     assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::Queued, "another end, another run");
+}
+
+async fn a_named_request_runs_a_job_once_even_if_it_has_ended_since(database: &Database) {
+    let jobs = &database.jobs;
+    let lease = claimed(jobs).await.lease;
+    let id = lease.job_id();
+    let named = |key: &str, body: &str| Idempotency { key: key.to_owned(), body_sha256: body.to_owned() };
+    let retry =
+        async |name: &Idempotency| jobs.retry(id, Retry { idempotency: Some(name), ..Retry::default() }).await.unwrap();
+    let (first, second) = (named("first", "body"), named("second", "body"));
+    assert_eq!(retry(&first).await, Retrial::NotOver(JobStatus::Running));
+    jobs.fail(&lease, &failure()).await.unwrap();
+    assert_eq!(retry(&first).await, Retrial::Queued);
+    assert_eq!(retry(&first).await, Retrial::Replayed);
+    jobs.cancel(id).await.unwrap();
+    let ended = jobs.get(id).await.unwrap().unwrap();
+    assert_eq!(retry(&first).await, Retrial::Replayed, "its first answer was lost");
+    assert_eq!(retry(&named("first", "another body")).await, Retrial::KeyReused);
+    assert_eq!(jobs.get(id).await.unwrap().unwrap(), ended);
+    assert_eq!(retry(&second).await, Retrial::Queued);
+    jobs.cancel(id).await.unwrap();
+    assert_eq!(jobs.retry(id, None).await.unwrap(), Retrial::Queued, "without a name it is another request");
 }
 
 async fn forgets_the_named_stage_and_all_later_ones(database: &Database) {

@@ -62,10 +62,13 @@ async fn a_started_stage_has_no_output_yet(database: &Database) {
     let stages = jobs.stages(lease.job_id()).await.unwrap();
     assert_eq!((stages[0].finished_at, stages[0].output_bytes), (None, None));
 
-    let record = stage(StageKind::Sheet, json!("é"));
-    jobs.save_stage(&lease, &record).await.unwrap();
+    let begun_at = stages[0].started_at;
+    jobs.save_stage(&lease, &stage(StageKind::Sheet, json!("é"))).await.unwrap();
     let stages = jobs.stages(lease.job_id()).await.unwrap();
-    assert_eq!((stages[0].finished_at, stages[0].output_bytes), (Some(record.finished_at), Some(4)));
+    assert_eq!((stages[0].started_at, stages[0].output_bytes), (begun_at, Some(4)));
+    let events = jobs.events(lease.job_id(), 0).await.unwrap();
+    let at = |kind| events.iter().find(|event| event.kind == kind).map(|event| event.at);
+    assert_eq!((Some(begun_at), stages[0].finished_at), (at(EventKind::StageStarted), at(EventKind::StageSucceeded)));
 }
 
 async fn a_finished_stage_does_not_start_again(database: &Database) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::{JobId, JobSpec, Priority};
+use futures::future::join_all;
 use jobs::{Jobs, NewJob, Policy, Requeued};
 
 use crate::database::{Database, on_every_database};
@@ -12,6 +13,7 @@ use crate::sample::{claimed, failure, spec, worker};
 on_every_database![
     owners_take_turns,
     a_first_job_waits_for_one_of_an_owner_with_many,
+    so_it_does_when_the_many_came_at_the_same_moment,
     an_owner_saves_no_turns_up,
     an_urgent_job_of_many_passes_its_owners_others_but_nobody_elses,
     high_goes_before_normal_before_low,
@@ -54,6 +56,22 @@ async fn a_first_job_waits_for_one_of_an_owner_with_many(database: &Database) {
     for _ in 0..50 {
         next(jobs).await;
     }
+    let first = submit(jobs, "one", Priority::Low).await;
+    next(jobs).await;
+    assert_eq!(next(jobs).await, first);
+}
+
+/// Each of the submissions must see the one before.
+async fn so_it_does_when_the_many_came_at_the_same_moment(database: &Database) {
+    let processes = [database.jobs.clone(), database.reopen().await];
+    let submissions = (0..60).map(|number| {
+        let jobs = processes[number % 2].clone();
+        tokio::spawn(async move { submit(&jobs, "many", Priority::High).await })
+    });
+    for submitted in join_all(submissions).await {
+        submitted.unwrap();
+    }
+    let jobs = &database.jobs;
     let first = submit(jobs, "one", Priority::Low).await;
     next(jobs).await;
     assert_eq!(next(jobs).await, first);
