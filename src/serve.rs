@@ -115,7 +115,7 @@ impl Service {
         info!(address = %self.address()?, "Listening");
         let config = WorkerConfig { concurrency: self.concurrency, ..WorkerConfig::default() };
         let vitals = config.vitals.clone();
-        let state = self.api.beside_worker(move || vitals.stalled());
+        let state = self.api.beside_worker(move || wiring::health_of(&vitals));
         let api = api::serve(self.listener, state, shutdown.clone());
         let courier = WebhookConfig::default();
         let webhooks = Box::pin(worker::deliver_webhooks(self.jobs.clone(), self.egress, courier, shutdown.clone()));

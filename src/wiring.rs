@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use api::{ApiState, Origin};
+use api::{ApiState, Origin, WorkerHealth};
 use egress::{Egress, EgressPolicy};
 use exposition::Exposition;
 use jobs::{Jobs, Limits, Policy, Quota, StoreError};
@@ -17,6 +17,7 @@ use pipeline::{Pipeline, PipelineConfig};
 use secrecy::SecretString;
 use tokio::time::sleep;
 use tracing::warn;
+use worker::Vitals;
 
 use crate::config::Config;
 
@@ -99,6 +100,11 @@ pub(crate) fn api(config: &Config, jobs: &Jobs, egress: &Egress) -> anyhow::Resu
     let state = state.with_metrics(move || counted.to_string());
     let is_for_this_machine = config.listen.ip().to_canonical().is_loopback() && !config.no_auth;
     Ok(if is_for_this_machine { state.for_this_machine() } else { state })
+}
+
+/// What a worker shows of itself, as the API tells it.
+pub(crate) fn health_of(worker: &Vitals) -> WorkerHealth {
+    WorkerHealth { stalled: worker.stalled(), is_refused_by_model: worker.is_refused_by_model() }
 }
 
 /// What a key may do that has no limits of its own.

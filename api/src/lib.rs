@@ -33,4 +33,4 @@ pub mod wire;
 pub use origins::{Origin, ParseOriginError};
 pub use routes::{description, guarded_paths, health_router, router};
 pub use server::{serve, serve_health};
-pub use state::{ApiState, Pace};
+pub use state::{ApiState, Pace, WorkerHealth};

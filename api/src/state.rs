@@ -33,8 +33,8 @@ pub struct ApiState {
     pub(crate) figures: Arc<FigureReader>,
     /// Writes what this process has counted.
     pub(crate) metrics: MetricsText,
-    /// What stands still in the worker of this process, if it has one and something does.
-    pub(crate) stalled: Stalled,
+    /// How the worker of this process does, if it has one.
+    pub(crate) worker: Option<LookAtWorker>,
     /// How patient the server is.
     pub(crate) pace: Pace,
     /// Whose web pages may use this server.
@@ -65,8 +65,17 @@ impl Default for Pace {
 /// What a process has counted, as Prometheus reads it.
 pub(crate) type MetricsText = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// Says what stands still in a worker, if anything does.
-pub(crate) type Stalled = Option<Arc<dyn Fn() -> Option<&'static str> + Send + Sync>>;
+/// How a worker does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerHealth {
+    /// What stands still in it, if anything does.
+    pub stalled: Option<&'static str>,
+    /// Whether the model service refuses its key.
+    pub is_refused_by_model: bool,
+}
+
+/// Tells how a worker does.
+pub(crate) type LookAtWorker = Arc<dyn Fn() -> WorkerHealth + Send + Sync>;
 
 impl ApiState {
     /// An API over these jobs, for repositories at these addresses, with the default limits.
@@ -79,7 +88,7 @@ impl ApiState {
             egress,
             limits: Limits::default(),
             rates: Arc::default(),
-            stalled: None,
+            worker: None,
             pace: Pace::default(),
             origins: AllowedOrigins::default(),
             is_for_this_machine: false,
@@ -119,10 +128,9 @@ impl ApiState {
         Self { metrics: Arc::new(text), ..self }
     }
 
-    /// The same API in a process that also works on jobs: its health is that of its worker too. `stalled` says what
-    /// stands still there, if anything does.
+    /// The same API in a process that also works on jobs: its health is that of its worker too.
     #[must_use]
-    pub fn beside_worker(self, stalled: impl Fn() -> Option<&'static str> + Send + Sync + 'static) -> Self {
-        Self { stalled: Some(Arc::new(stalled)), ..self }
+    pub fn beside_worker(self, health: impl Fn() -> WorkerHealth + Send + Sync + 'static) -> Self {
+        Self { worker: Some(Arc::new(health)), ..self }
     }
 }

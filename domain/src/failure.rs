@@ -102,7 +102,7 @@ failure_codes! {
     DeadlineExceeded = "deadline_exceeded", false;
     /// The edits were made but the diff must not go out: it holds a secret, or a check refused it.
     DiffRejected = "diff_rejected", false;
-    /// The job took its worker down three times.
+    /// Three workers in a row were lost with the job.
     Poisoned = "poisoned", false;
     /// A defect in tinygen.
     Internal = "internal", true;

@@ -34,7 +34,7 @@ pub(crate) async fn work(config: &Config) -> anyhow::Result<()> {
     let (vitals, counted) = (worker.vitals.clone(), Exposition::install());
     let health = async {
         if let Some(listener) = listener {
-            let state = ApiState::new(jobs.clone(), egress.clone()).beside_worker(move || vitals.stalled());
+            let state = ApiState::new(jobs.clone(), egress.clone()).beside_worker(move || wiring::health_of(&vitals));
             let state = state.with_metrics(move || counted.to_string());
             api::serve_health(listener, state, shutdown.clone()).await;
         }

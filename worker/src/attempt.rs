@@ -150,7 +150,8 @@ impl Attempts {
 
     async fn work(&self, job: &ClaimedJob) -> End {
         self.note_trace(job).await;
-        let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease };
+        let refusal = self.config.vitals.refusal.clone();
+        let journal = LeaseJournal { jobs: self.jobs.clone(), lease: job.lease, refusal };
         let teller = Teller::start(&self.jobs, job.id);
         let work = async { self.work.start(job.spec.clone(), Arc::new(journal), teller.progress()).await };
         match AssertUnwindSafe(work).catch_unwind().await {
@@ -186,6 +187,9 @@ impl Attempts {
                 Ok(())
             }
             End::Failed { failure, .. } => {
+                if failure.code == FailureCode::ModelAuth {
+                    self.config.vitals.refusal.begins(self.config.refusal_pause);
+                }
                 warn!(failure.code = %failure.code, "The job failed");
                 self.jobs.fail(&job.lease, failure).await
             }

@@ -26,6 +26,8 @@ pub struct WorkerConfig {
     pub first_backoff: Duration,
     /// Largest upper bound of the wait before an attempt.
     pub max_backoff: Duration,
+    /// How long no job is claimed after the model service refused our key; it doubles each time that it does again.
+    pub refusal_pause: Duration,
     /// Where the worker leaves its signs of life.
     pub vitals: Vitals,
 }
@@ -41,6 +43,7 @@ impl Default for WorkerConfig {
             sweep: Duration::from_secs(3),
             first_backoff: Duration::from_secs(5),
             max_backoff: Duration::from_mins(1),
+            refusal_pause: Duration::from_secs(10),
             vitals: Vitals::default(),
         }
     }

@@ -8,11 +8,13 @@ use pipeline::{Journal, JournalError};
 use serde_json::Value;
 
 use crate::patience::patiently;
+use crate::refusal::Refusal;
 
 /// The journal of one attempt.
 pub(crate) struct LeaseJournal {
     pub(crate) jobs: Jobs,
     pub(crate) lease: Lease,
+    pub(crate) refusal: Refusal,
 }
 
 impl Journal for LeaseJournal {
@@ -46,6 +48,9 @@ impl Journal for LeaseJournal {
     }
 
     fn settle_call<'a>(&'a self, record: &'a CallRecord) -> BoxFuture<'a, Result<(), JournalError>> {
+        if record.response.is_some() {
+            self.refusal.is_over();
+        }
         answer(|| self.jobs.settle_call(&self.lease, record))
     }
 

@@ -11,6 +11,7 @@ mod patience;
 mod presence;
 mod progress;
 mod queue;
+mod refusal;
 mod retry;
 mod sweep;
 mod tally;

@@ -41,6 +41,10 @@ impl Queue {
     async fn next(&self) -> Option<ClaimedJob> {
         // Only the waiting is cut short, never a claim: a claim that is dropped half-way may have been made.
         while !self.shutdown.is_cancelled() {
+            if let Some(pause) = self.config.vitals.refusal.pause() {
+                self.shutdown.run_until_cancelled(sleep(pause)).await;
+                continue;
+            }
             self.config.vitals.claim_begins();
             // One that was made all the same is lost with its lease, and made again by somebody.
             let claim = self.jobs.claim(&self.config.id).await;

@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::refusal::Refusal;
+
 /// How long a part of the worker may stand still before the worker counts as stalled.
 const LONGEST_STANDSTILL: Duration = Duration::from_secs(30);
 
@@ -13,12 +15,18 @@ pub struct Vitals {
     claim: Arc<Mutex<Option<Instant>>>,
     /// When the thread that keeps the leases turned last.
     heart: Arc<Mutex<Option<Instant>>>,
+    pub(crate) refusal: Refusal,
 }
 
 impl Vitals {
     /// What has stood still for more than 30 s, if anything has: a worker that holds it needs a restart.
     pub fn stalled(&self) -> Option<&'static str> {
         self.stalled_at(Instant::now())
+    }
+
+    /// Whether the model service refuses the worker's key: jobs then wait, and one now and then tries it.
+    pub fn is_refused_by_model(&self) -> bool {
+        self.refusal.is_on()
     }
 
     fn stalled_at(&self, now: Instant) -> Option<&'static str> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use crate::ApiState;
+use crate::{ApiState, WorkerHealth};
 
 /// Longest wait for the store to answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +39,11 @@ struct Checks {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     worker: Option<&'static str>,
+    /// The model service, in a process that has a worker: `ok` unless it is known to refuse the key or the account:
+    /// `refused`. Jobs then wait, and one now and then tries it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    model: Option<&'static str>,
 }
 
 /// Answers 200 as long as the process turns, and its worker if it has one; else 503: it needs a restart. Does no I/O.
@@ -53,7 +58,7 @@ struct Checks {
     )
 )]
 pub(crate) async fn get_liveness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
-    match stalled(&state) {
+    match look_at_worker(&state).and_then(|worker| worker.stalled) {
         None => (StatusCode::OK, Json(Health { status: "ok", checks: None })),
         Some(part) => {
             tracing::error!(part, "The worker has stood still for 30 s; it needs a restart");
@@ -74,21 +79,23 @@ pub(crate) async fn get_liveness(State(state): State<ApiState>) -> (StatusCode, 
     )
 )]
 pub(crate) async fn get_readiness(State(state): State<ApiState>) -> (StatusCode, Json<Health>) {
+    let worker = look_at_worker(&state);
     let (store, redis) = tokio::join!(look_at_store(&state.jobs), state.jobs.redis_answers());
     let checks = Checks {
         store,
         redis: redis.map(|answers| if answers { "ok" } else { "degraded" }),
-        worker: state.stalled.as_ref().map(|stalled| stalled().unwrap_or("ok")),
+        worker: worker.map(|worker| worker.stalled.unwrap_or("ok")),
+        model: worker.map(|worker| if worker.is_refused_by_model { "refused" } else { "ok" }),
     };
-    if store == "ok" && stalled(&state).is_none() {
+    if store == "ok" && worker.is_none_or(|worker| worker.stalled.is_none()) {
         (StatusCode::OK, Json(Health { status: "ok", checks: Some(checks) }))
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status: "unavailable", checks: Some(checks) }))
     }
 }
 
-fn stalled(state: &ApiState) -> Option<&'static str> {
-    state.stalled.as_ref().and_then(|stalled| stalled())
+fn look_at_worker(state: &ApiState) -> Option<WorkerHealth> {
+    state.worker.as_ref().map(|look| look())
 }
 
 async fn look_at_store(jobs: &Jobs) -> &'static str {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use api::{ApiState, Pace};
+use api::{ApiState, Pace, WorkerHealth};
 use domain::KeyScope;
 use egress::{Egress, EgressPolicy};
 use jobs::{ApiKey, Jobs, KeyDraft, LimitOverrides, Limits, NewKey, Policy};
@@ -74,6 +74,15 @@ impl Server {
     pub(crate) async fn start_for_this_machine() -> Self {
         let server = Self::start().await;
         Self { directory: server.directory, ..Self::serve(server.jobs, ApiState::for_this_machine).await }
+    }
+
+    /// A server beside a worker that does as told.
+    pub(crate) async fn start_beside(worker: WorkerHealth) -> Self {
+        let server = Self::start().await;
+        Self {
+            directory: server.directory,
+            ..Self::serve(server.jobs, |state| state.beside_worker(move || worker)).await
+        }
     }
 
     async fn start_on_an_empty_database(limits: Limits, policy: Policy) -> Self {

@@ -11,6 +11,7 @@ mod leases;
 mod live;
 mod presence;
 mod progress;
+mod refusal;
 mod shutdown;
 mod webhook_calls;
 mod webhook_storm;
