@@ -96,6 +96,7 @@ impl Rig {
         let url = PostgresServer::url_by(rig.postgres.port);
         let migrated = rig.world.program().arg("migrate").env("DATABASE_URL", url).output().await.expect("it starts");
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        rig.postgres.note_writers().await;
         Some(rig)
     }
 
@@ -133,6 +134,7 @@ impl Rig {
     /// Starts a command and waits for nothing.
     pub(crate) async fn start(&mut self, name: &str, start: Start<'_>) -> Node {
         self.started += 1;
+        let process = format!("{:03}-{name}", self.started);
         let aim = Aim::at(start.kill_at);
         let postgres = Tap::open::<PostgresWire>(format!("127.0.0.1:{}", self.postgres.port), aim.clone()).await;
         let redis = self.redis.url().trim_start_matches("redis://").to_owned();
@@ -152,13 +154,13 @@ impl Rig {
         };
         command
             .arg(name)
-            .env("DATABASE_URL", PostgresServer::url_by(postgres.port))
+            .env("DATABASE_URL", PostgresServer::url_of(&process, postgres.port))
             .env("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port))
             .env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", model.port))
             .env("TMPDIR", self.temporary_folder())
             .env("TINYGEN_CONCURRENCY", concurrency.to_string())
             .envs(start.variables.iter().cloned());
-        let log = self.world.folder.path().join(format!("{:03}-{name}.log", self.started));
+        let log = self.world.folder.path().join(format!("{process}.log"));
         let child = node::spawn(command, &log);
         aim.is_process(child.id().expect("it runs"));
         Node { child, aim, worker: None, url: None, concurrency, log, postgres, redis, model }

@@ -21,8 +21,15 @@ fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds)
 }
 
+/// An event of the job below, by the process that has the job then.
 fn event(seq: i64, seconds: i64, kind: &str, data: &serde_json::Value) -> EventRow {
-    EventRow { job_id: Uuid::nil(), seq, kind: kind.to_owned(), data: data.to_string(), at: at(seconds) }
+    let writer = match seq {
+        1 => "001-api",
+        2..4 => "002-worker",
+        _ => "003-worker",
+    };
+    let (kind, data, writer) = (kind.to_owned(), data.to_string(), writer.to_owned());
+    EventRow { job_id: Uuid::nil(), seq, kind, data, at: at(seconds), writer }
 }
 
 fn started(seq: i64, seconds: i64, worker: &str, rescues: i64) -> EventRow {
@@ -127,7 +134,7 @@ fn a_good_record_is_good() {
 #[test]
 fn i1_reports_a_job_that_is_lost_and_one_that_ends_twice_or_never() {
     assert!(violated(|record| record.jobs = BTreeMap::new()).contains(&"I1"));
-    assert_eq!(violated(|record| append(record, "job.succeeded", &json!({}))), ["I1"]);
+    assert_eq!(violated(|record| append(record, "job.canceled", &json!({}))), ["I1"]);
     assert_eq!(violated(|record| events(record)[7].kind = "stage.started".to_owned()), ["I1"]);
 }
 
@@ -150,12 +157,44 @@ fn i2_reports_a_job_that_nobody_asked_for_and_one_made_twice() {
 }
 
 #[test]
-fn i3_reports_a_stage_written_twice_a_claim_not_told_and_a_change_by_nobody() {
+fn i3_reports_a_stage_written_twice_and_a_claim_not_told() {
     let again = json!({"stage": "plan", "item": ""});
     assert_eq!(violated(|record| events(record)[4] = event(5, 21, "stage.succeeded", &again)), ["I3"]);
     assert_eq!(violated(|record| record.stages.clear()), ["I3"]);
     assert_eq!(violated(|record| job(record).lease_epoch = 3), ["I3"]);
-    assert_eq!(violated(|record| events(record)[3] = event(4, 20, "job.retrying", &json!({}))), ["I3"]);
+}
+
+#[test]
+fn i3_reports_a_change_by_a_process_that_does_not_have_the_job() {
+    let unheld = violated(|record| {
+        job(record).lease_epoch = 1;
+        let by_its_worker = EventRow { writer: "002-worker".to_owned(), ..event(4, 20, "job.retrying", &json!({})) };
+        events(record)[3] = by_its_worker;
+    });
+    assert_eq!(unheld, ["I3"], "nobody has it any more");
+    for seq in 5..=8 {
+        for writer in ["002-worker", "001-api", ""] {
+            let by_another = violated(|record| events(record)[seq - 1].writer = writer.to_owned());
+            assert_eq!(by_another, ["I3"], "{writer} writes {seq}");
+        }
+    }
+    assert_eq!(violated(|record| events(record)[3].writer.clear()), ["I3"], "nobody knows who has it");
+    let ends = |kind: &str, code: &str, writer: &str| {
+        violated(|record| {
+            let data = json!({"failure": {"code": code}});
+            events(record)[7] = EventRow { writer: writer.to_owned(), ..event(8, 26, kind, &data) };
+        })
+    };
+    assert_eq!(ends("job.failed", "internal", "003-worker"), Vec::<&str>::new());
+    assert_eq!(ends("job.failed", "internal", "002-worker"), ["I3"]);
+    assert_eq!(ends("job.failed", "poisoned", "004-worker"), Vec::<&str>::new(), "any process may sweep");
+    assert_eq!(ends("job.canceled", "", "001-api"), ["I3"], "its worker must be asked");
+    let canceled = violated(|record| {
+        events(record)[6] = event(7, 25, "job.cancelRequested", &json!({}));
+        events(record)[7] = EventRow { writer: "004-api".to_owned(), ..event(8, 26, "job.canceled", &json!({})) };
+        record.stages[0].is_finished = false;
+    });
+    assert_eq!(canceled, Vec::<&str>::new(), "it was asked, and lost");
 }
 
 #[test]
