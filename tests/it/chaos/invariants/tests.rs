@@ -206,6 +206,7 @@ fn i4_reports_a_call_that_is_paid_after_its_answer_was_stored() {
         record.requests.push(request);
         let call = CallRow { request_sha256: "nudge".to_owned(), cost_nanos: None, ..record.calls[0].clone() };
         record.calls.push(call);
+        record.kills[0].concurrency = 2;
     });
     assert_eq!(asked_more, Vec::<&str>::new(), "another question in the same stage");
     let retried = |code: &'static str, seconds: i64| {
@@ -227,7 +228,14 @@ fn i4_reports_a_call_that_is_paid_after_its_answer_was_stored() {
 
 #[test]
 fn i5_reports_more_repeats_than_calls_that_were_cut_off() {
-    assert_eq!(violated(|record| record.kills[0].worker = None), ["I5"]);
+    let paid_again = |record: &mut Record| {
+        record.calls[0].reserved_nanos = 2 * COST;
+        let again = record.requests[0].clone();
+        record.requests.push(again);
+    };
+    assert_eq!(violated(paid_again), ["I5"]);
+    let of_an_api = |record: &mut Record| record.kills[0].worker = None;
+    assert_eq!(violated(of_an_api), ["I5", "I9"], "an API has no call in flight");
 }
 
 #[test]
@@ -292,6 +300,21 @@ fn i9_reports_books_that_do_not_agree() {
     assert_eq!(violated(|record| record.calls[0].reserved_nanos = COST - 1), ["I9"], "the bill is larger");
     let unreserved = |record: &mut Record| record.requests[0].sha256 = "other".to_owned();
     assert_eq!(violated(unreserved), ["I9"]);
+    let never_settled = |record: &mut Record| {
+        record.calls[1].cost_nanos = None;
+        job(record).cost_nanos = 0;
+    };
+    assert_eq!(violated(never_settled), ["I9"]);
+    let cut_off = |record: &mut Record| {
+        never_settled(record);
+        record.kills[0].concurrency = 2;
+    };
+    assert_eq!(violated(cut_off), ["I9"], "a finished stage has an answer");
+    let one_more = |record: &mut Record| {
+        let open = record.calls[0].clone();
+        record.calls.push(open);
+    };
+    assert_eq!(violated(one_more), ["I9"], "nothing has cut it off");
 }
 
 #[test]
