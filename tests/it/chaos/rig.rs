@@ -247,12 +247,16 @@ impl Rig {
             .flatten()
     }
 
-    /// Whether the latest post made a job.
+    /// Whether the latest post made a job. Which one is noted: who asks again must be told of the same.
     pub(crate) async fn is_last_post_stored(&self) -> bool {
-        let jobs: Vec<String> =
-            sqlx::query_scalar("SELECT spec FROM jobs").fetch_all(&mut self.sql().await).await.expect("rows");
+        let jobs: Vec<(Uuid, String)> =
+            sqlx::query_as("SELECT id, spec FROM jobs").fetch_all(&mut self.sql().await).await.expect("rows");
         let prompt = self.client.last_prompt();
-        jobs.iter().any(|spec| spec.contains(&prompt))
+        let stored = jobs.into_iter().find(|(_, spec)| spec.contains(&prompt));
+        if let Some((id, _)) = &stored {
+            self.client.note_stored(*id);
+        }
+        stored.is_some()
     }
 
     /// Waits for the end of all jobs, checks every invariant, ends the processes, and writes the report's line.

@@ -79,7 +79,7 @@ async fn an_outage_longer_than_a_lease_costs_no_call_and_no_worker() {
     let ids = rig.client.submit_all(2).await;
     rig.world.claude.arrived(before + ids.len()).await;
     rig.postgres.stop(Stop::Fast).await;
-    let body = rig.client.post(&rig.world.repo_url.clone()).await;
+    let body = rig.client.post().await;
     assert_eq!((body, rig.client.log().refusals), (None, vec![503]), "nothing is accepted meanwhile");
     sleep(LEASE + Duration::from_secs(2)).await;
     rig.postgres.restart().await;

@@ -23,7 +23,7 @@ pub(super) fn every_accepted_job_ends_once(record: &Record) -> Vec<String> {
     wrong
 }
 
-/// I2: every job was asked for, and none more often than it was asked for.
+/// I2: every job was asked for, once however often it was tried, and each answer to the tries names that job.
 pub(super) fn nothing_is_invented(record: &Record) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut prompts = BTreeSet::new();
@@ -33,13 +33,21 @@ pub(super) fn nothing_is_invented(record: &Record) -> Vec<String> {
             wrong.push(format!("{} was never asked for", job.id));
         }
         if !prompts.insert(prompt) {
-            wrong.push(format!("{} is the second job of one post", job.id));
+            wrong.push(format!("{} is the second job of one submission", job.id));
         }
     }
     let told = record.client.accepted.iter().filter_map(|(id, prompt)| Some((record.jobs.get(id)?, prompt)));
     wrong.extend(
         told.filter(|(job, prompt)| job.prompt() != **prompt).map(|(job, _)| format!("{} is another's", job.id)),
     );
+    for (prompt, id) in &record.client.stored {
+        let answers = record.client.accepted.iter().filter(|(_, asked)| *asked == prompt);
+        let others = answers.filter(|(answer, _)| *answer != id);
+        wrong.extend(others.map(|(other, _)| format!("{id} was stored; who asked again was told {other}")));
+        if !record.jobs.contains_key(id) {
+            wrong.push(format!("{id} was stored and is lost"));
+        }
+    }
     wrong
 }
 

@@ -80,6 +80,7 @@ fn good() -> Record {
         client: ClientLog {
             asked: [prompt.clone()].into(),
             webhooks: BTreeMap::new(),
+            stored: [(prompt.clone(), Uuid::nil())].into(),
             accepted: [(Uuid::nil(), prompt)].into(),
             refusals: vec![503],
             versions: [(Uuid::nil(), vec![1, 3, 3, 8])].into(),
@@ -154,6 +155,17 @@ fn i2_reports_a_job_that_nobody_asked_for_and_one_made_twice() {
         record.client.accepted.insert(Uuid::nil(), "Request 2.".to_owned());
     };
     assert_eq!(violated(swapped), ["I2"]);
+}
+
+#[test]
+fn i2_reports_an_answer_that_names_another_job_than_the_one_that_was_stored() {
+    let stored = |record: &mut Record, id: Uuid| record.client.stored.values_mut().for_each(|stored| *stored = id);
+    assert_eq!(violated(|record| stored(record, Uuid::max())), ["I2"]);
+    let unanswered = violated(|record| {
+        record.client.accepted.clear();
+        stored(record, Uuid::max());
+    });
+    assert_eq!(unanswered, ["I2"], "what was stored is lost");
 }
 
 #[test]
