@@ -96,7 +96,8 @@ fn changes_by_others(events: &[EventRow]) -> impl Iterator<Item = String> {
         let held_by = holder;
         match event.kind.as_str() {
             "job.started" => holder = Some(&event.writer),
-            "job.queued" | "job.retrying" | "job.retried" => holder = None,
+            "job.queued" | "job.retrying" => holder = None,
+            "job.retried" => is_to_be_canceled = false,
             "job.cancelRequested" => is_to_be_canceled = true,
             _ if event.is_terminal() => holder = None,
             _ => {}
@@ -108,7 +109,7 @@ fn changes_by_others(events: &[EventRow]) -> impl Iterator<Item = String> {
             // Who waits for a worker is canceled by an API. Whose worker was lost meanwhile, by the sweep of any process.
             "job.canceled" if held_by.is_none() || is_to_be_canceled => true,
             // That the workers were lost is for I7 to say.
-            "job.failed" if event.is_poisoned() => true,
+            "job.failed" if event.is_poisoned() => held_by.is_some(),
             _ => held_by == Some(&event.writer),
         };
         let holder = held_by.unwrap_or("nobody");
