@@ -21,6 +21,7 @@ async fn f05_nothing_is_accepted_without_postgres_and_nothing_is_lost_with_it() 
     rig.run_without_faults().await;
     rig.expected.recovery = RECOVERY + BACKOFF;
     let nodes = vec![rig.api().await, rig.api().await, rig.worker().await, rig.worker().await];
+    rig.warm_up(&nodes).await;
     let stop = CancellationToken::new();
     let load = tokio::spawn(load(rig.client.clone(), stop.clone()));
     let mut rounds = 0;
