@@ -36,16 +36,28 @@ struct Shared {
     turn: usize,
     /// Whom the next jobs are to tell.
     webhook: Option<String>,
+    /// What was sent once and had no answer.
+    unanswered: Vec<Submission>,
     log: ClientLog,
+}
+
+/// What is sent for a job, the same at each try: under one key any number of tries makes one job.
+#[derive(Clone)]
+struct Submission {
+    key: String,
+    prompt: String,
+    body: Value,
 }
 
 /// What the client asked for and was told.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClientLog {
-    /// The prompts of all posts, whatever became of them. Each is asked once.
+    /// The prompts of all submissions, whatever became of them. Each has an `Idempotency-Key` of its own.
     pub(crate) asked: BTreeSet<String>,
-    /// Where the jobs of posts are to send webhooks, by prompt.
+    /// Where the jobs of submissions are to send webhooks, by prompt.
     pub(crate) webhooks: BTreeMap<String, String>,
+    /// The jobs that were found stored when their submissions had no answer yet, by prompt.
+    pub(crate) stored: BTreeMap<String, Uuid>,
     /// The jobs of the posts that were answered 202, with their prompts.
     pub(crate) accepted: BTreeMap<Uuid, String>,
     /// The statuses of the posts that were refused.
@@ -79,18 +91,21 @@ impl Client {
         self.lock().log.clone()
     }
 
-    /// Posts until one post is answered 202. A post whose answer got lost may have made a job too.
+    /// Posts the same until it is answered 202.
     pub(crate) async fn submit(&self) -> Uuid {
-        self.submit_for(&self.repo_url.clone()).await
+        self.submit_for(&self.repo_url).await
     }
 
     /// The same for another repository.
     pub(crate) async fn submit_for(&self, repo_url: &str) -> Uuid {
-        loop {
-            if let Some(id) = self.post(repo_url).await {
-                return id;
-            }
-            sleep(PAUSE).await;
+        self.insist(&self.submission(repo_url)).await
+    }
+
+    /// Goes on with what was sent once and had no answer.
+    pub(crate) async fn ask_again(&self) {
+        let unanswered = std::mem::take(&mut self.lock().unanswered);
+        for submission in unanswered {
+            self.insist(&submission).await;
         }
     }
 
@@ -102,51 +117,77 @@ impl Client {
         ids
     }
 
-    /// Posts once.
-    pub(crate) async fn post(&self, repo_url: &str) -> Option<Uuid> {
-        let api = self.api()?;
-        let prompt = self.next_prompt();
-        let mut body = json!({"repoUrl": repo_url, "prompt": prompt});
-        if let Some(url) = self.lock().log.webhooks.get(&prompt) {
-            body["webhook"] = json!({"url": url, "events": TOLD_OF});
+    /// Posts something new, once.
+    pub(crate) async fn post(&self) -> Option<Uuid> {
+        let submission = self.submission(&self.repo_url);
+        let id = self.try_once(&submission).await;
+        if id.is_none() {
+            self.lock().unanswered.push(submission);
         }
-        let request = self.http.post(format!("{api}/analyze/")).json(&body);
+        id
+    }
+
+    /// Posts something new, reads so many bytes of the answer, and takes no more.
+    pub(crate) async fn post_and_read(&self, bytes: usize) {
+        let api = self.api().expect("an API");
+        let submission = self.submission(&self.repo_url);
+        let (key, body) = (&submission.key, submission.body.to_string());
+        let host = api.trim_start_matches("http://");
+        let head = format!("POST /analyze/ HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n");
+        let request = format!("{head}idempotency-key: {key}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let mut stream = TcpStream::connect(host).await.expect("it listens");
+        stream.write_all(request.as_bytes()).await.expect("it reads");
+        stream.read_exact(&mut vec![0; bytes]).await.expect("it answers");
+        self.lock().unanswered.push(submission);
+    }
+
+    async fn insist(&self, submission: &Submission) -> Uuid {
+        loop {
+            if let Some(id) = self.try_once(submission).await {
+                return id;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn try_once(&self, submission: &Submission) -> Option<Uuid> {
+        let request = self.http.post(format!("{}/analyze/", self.api()?));
+        let request = request.header("idempotency-key", &submission.key).json(&submission.body);
         let response = request.send().await.ok()?;
-        if response.status() != StatusCode::ACCEPTED {
-            self.lock().log.refusals.push(response.status().as_u16());
+        let status = response.status();
+        if status != StatusCode::ACCEPTED {
+            assert!(!status.is_client_error(), "{status}: it would be refused for ever");
+            self.lock().log.refusals.push(status.as_u16());
             return None;
         }
         let job: Value = response.json().await.ok()?;
         let id = job["id"].as_str().expect("an id").parse().expect("a UUID");
-        self.lock().log.accepted.insert(id, prompt);
+        self.lock().log.accepted.insert(id, submission.prompt.clone());
         Some(id)
     }
 
-    /// Posts, reads so many bytes of the answer, and takes no more.
-    pub(crate) async fn post_and_read(&self, bytes: usize) {
-        let api = self.api().expect("an API");
-        let body = json!({"repoUrl": self.repo_url, "prompt": self.next_prompt()}).to_string();
-        let host = api.trim_start_matches("http://");
-        let head = format!("POST /analyze/ HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n");
-        let request = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
-        let mut stream = TcpStream::connect(host).await.expect("it listens");
-        stream.write_all(request.as_bytes()).await.expect("it reads");
-        stream.read_exact(&mut vec![0; bytes]).await.expect("it answers");
-    }
-
-    /// The prompt of the latest post.
+    /// The prompt of the latest submission.
     pub(crate) fn last_prompt(&self) -> String {
         prompt(self.lock().log.asked.len())
     }
 
-    fn next_prompt(&self) -> String {
+    /// Notes the job of the latest submission, which had no answer.
+    pub(crate) fn note_stored(&self, id: Uuid) {
+        let prompt = self.last_prompt();
+        self.lock().log.stored.insert(prompt, id);
+    }
+
+    fn submission(&self, repo_url: &str) -> Submission {
         let mut shared = self.lock();
-        let prompt = prompt(shared.log.asked.len() + 1);
+        let number = shared.log.asked.len() + 1;
+        let prompt = prompt(number);
         shared.log.asked.insert(prompt.clone());
+        let mut body = json!({"repoUrl": repo_url, "prompt": prompt});
         if let Some(url) = shared.webhook.clone() {
+            body["webhook"] = json!({"url": url, "events": TOLD_OF});
             shared.log.webhooks.insert(prompt.clone(), url);
         }
-        prompt
+        Submission { key: format!("submission-{number}"), prompt, body }
     }
 
     /// The job as an API shows it; nothing when that one does not answer.

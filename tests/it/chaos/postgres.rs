@@ -17,6 +17,18 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What the service of a small machine allows.
 const MAX_CONNECTIONS: u32 = 300;
 
+/// Keeps the name of the process beside each event that it writes: Postgres' own account, which nothing in the product
+/// can get wrong.
+const NOTE_WRITERS: &str = "
+    CREATE TABLE event_writers (job_id UUID, seq BIGINT, writer TEXT NOT NULL, PRIMARY KEY (job_id, seq));
+    CREATE FUNCTION note_writer() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+        BEGIN
+            INSERT INTO event_writers VALUES (NEW.job_id, NEW.seq, current_setting('application_name'));
+            RETURN NULL;
+        END
+    $$;
+    CREATE TRIGGER note_writer AFTER INSERT ON job_events FOR EACH ROW EXECUTE FUNCTION note_writer()";
+
 pub(crate) struct PostgresServer {
     pub(crate) port: u16,
     bin: PathBuf,
@@ -119,6 +131,16 @@ impl PostgresServer {
     /// The address by way of a port.
     pub(crate) fn url_by(port: u16) -> String {
         format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable")
+    }
+
+    /// The same for a process of this name.
+    pub(crate) fn url_of(name: &str, port: u16) -> String {
+        format!("{}&application_name={name}", Self::url_by(port))
+    }
+
+    /// From now on it is known who wrote an event. Needs the tables of the program.
+    pub(crate) async fn note_writers(&self) {
+        self.execute(NOTE_WRITERS).await;
     }
 
     /// A connection that no tap sees.

@@ -70,6 +70,8 @@ pub(crate) struct EventRow {
     pub(crate) kind: String,
     pub(crate) data: String,
     pub(crate) at: DateTime<Utc>,
+    /// The process that wrote it, as Postgres knows it.
+    pub(crate) writer: String,
 }
 
 #[derive(Debug, Clone, FromRow)]
@@ -146,6 +148,11 @@ impl EventRow {
     pub(crate) fn is_terminal(&self) -> bool {
         ["job.succeeded", "job.failed", "job.canceled"].contains(&self.kind.as_str())
     }
+
+    /// Whether it tells that the job was given up because its workers were lost.
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.data()["failure"]["code"] == "poisoned"
+    }
 }
 
 impl JobRow {
@@ -170,11 +177,14 @@ impl Record {
         .await
         .expect("rows");
         self.jobs = jobs.into_iter().map(|job| (job.id, job)).collect();
-        let events: Vec<EventRow> =
-            sqlx::query_as("SELECT job_id, seq, kind, data, at FROM job_events ORDER BY job_id, seq")
-                .fetch_all(&mut *postgres)
-                .await
-                .expect("rows");
+        let events: Vec<EventRow> = sqlx::query_as(
+            "SELECT job_id, seq, kind, data, at, COALESCE(writer, '') AS writer
+             FROM job_events LEFT JOIN event_writers USING (job_id, seq)
+             ORDER BY job_id, seq",
+        )
+        .fetch_all(&mut *postgres)
+        .await
+        .expect("rows");
         for event in events {
             let at = event.at - clocks.get(&event.job_id).copied().unwrap_or_default();
             self.events.entry(event.job_id).or_default().push(EventRow { at, ..event });

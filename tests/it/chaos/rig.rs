@@ -1,5 +1,7 @@
 //! The whole system on real services, with everything at hand that a fault may take away.
 
+mod leftovers;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +20,7 @@ use super::client::Client;
 use super::node::{self, Node, Usage};
 use super::postgres::PostgresServer;
 use super::receivers::{self, RECEIVER_PATH};
-use super::record::{Expected, Kill, Leftovers, Message, ModelRequest, Record};
+use super::record::{Expected, Kill, Message, ModelRequest, Record};
 use super::report::Outcome;
 use super::tap::{Aim, Point, Tap};
 use super::wire::{ModelWire, PostgresWire, Unseen};
@@ -31,12 +33,10 @@ pub(crate) const LEASE: Duration = Duration::from_secs(15);
 pub(crate) const RECOVERY: Duration = Duration::from_secs(20);
 /// Longest wait for all jobs to end after the last fault.
 const PATIENCE: Duration = Duration::from_mins(8);
-/// Longest wait for what an idle process gives back by itself, such as idle connections.
-const IDLE: Duration = Duration::from_secs(90);
 /// Longest wait for the last webhooks: a lease of a killed worker's message, and a try after it.
 const DELIVERY: Duration = Duration::from_mins(2);
-/// Connections that one process keeps: a pool, and one for the heartbeat.
-const CONNECTIONS: usize = 9;
+/// Jobs after which a process has all that later ones need.
+pub(crate) const WARM_UP: usize = 10;
 
 /// The system under one fault.
 pub(crate) struct Rig {
@@ -96,6 +96,7 @@ impl Rig {
         let url = PostgresServer::url_by(rig.postgres.port);
         let migrated = rig.world.program().arg("migrate").env("DATABASE_URL", url).output().await.expect("it starts");
         assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        rig.postgres.note_writers().await;
         Some(rig)
     }
 
@@ -133,6 +134,7 @@ impl Rig {
     /// Starts a command and waits for nothing.
     pub(crate) async fn start(&mut self, name: &str, start: Start<'_>) -> Node {
         self.started += 1;
+        let process = format!("{:03}-{name}", self.started);
         let aim = Aim::at(start.kill_at);
         let postgres = Tap::open::<PostgresWire>(format!("127.0.0.1:{}", self.postgres.port), aim.clone()).await;
         let redis = self.redis.url().trim_start_matches("redis://").to_owned();
@@ -152,13 +154,13 @@ impl Rig {
         };
         command
             .arg(name)
-            .env("DATABASE_URL", PostgresServer::url_by(postgres.port))
+            .env("DATABASE_URL", PostgresServer::url_of(&process, postgres.port))
             .env("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port))
             .env("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:{}", model.port))
             .env("TMPDIR", self.temporary_folder())
             .env("TINYGEN_CONCURRENCY", concurrency.to_string())
             .envs(start.variables.iter().cloned());
-        let log = self.world.folder.path().join(format!("{:03}-{name}.log", self.started));
+        let log = self.world.folder.path().join(format!("{process}.log"));
         let child = node::spawn(command, &log);
         aim.is_process(child.id().expect("it runs"));
         Node { child, aim, worker: None, url: None, concurrency, log, postgres, redis, model }
@@ -198,8 +200,11 @@ impl Rig {
         self.clocks.extend(jobs.iter().map(|id| (*id, ahead)));
     }
 
-    /// Notes what processes have of the machine now, before the faults.
-    pub(crate) fn note_baseline(&mut self, nodes: &[Node]) {
+    /// Lets these processes do some jobs, and notes what they have of the machine then, before the faults.
+    pub(crate) async fn warm_up(&mut self, nodes: &[Node]) {
+        let ids = self.client.submit_all(WARM_UP).await;
+        let open = self.client.wait_for(&ids, PATIENCE).await;
+        assert!(open.is_empty(), "{open:?} have not ended");
         self.baseline = nodes.iter().map(|node| (node.pid(), node.usage())).collect();
     }
 
@@ -245,12 +250,16 @@ impl Rig {
             .flatten()
     }
 
-    /// Whether the latest post made a job.
+    /// Whether the latest post made a job. Which one is noted: who asks again must be told of the same.
     pub(crate) async fn is_last_post_stored(&self) -> bool {
-        let jobs: Vec<String> =
-            sqlx::query_scalar("SELECT spec FROM jobs").fetch_all(&mut self.sql().await).await.expect("rows");
+        let jobs: Vec<(Uuid, String)> =
+            sqlx::query_as("SELECT id, spec FROM jobs").fetch_all(&mut self.sql().await).await.expect("rows");
         let prompt = self.client.last_prompt();
-        jobs.iter().any(|spec| spec.contains(&prompt))
+        let stored = jobs.into_iter().find(|(_, spec)| spec.contains(&prompt));
+        if let Some((id, _)) = &stored {
+            self.client.note_stored(*id);
+        }
+        stored.is_some()
     }
 
     /// Waits for the end of all jobs, checks every invariant, ends the processes, and writes the report's line.
@@ -264,6 +273,10 @@ impl Rig {
         // What a killed worker left is removed by the next one that starts.
         nodes.push(self.worker().await);
         let leftovers = self.leftovers(&nodes).await;
+        if !self.baseline.is_empty() {
+            let (files, memory) = (&leftovers.files, &leftovers.memory_kib);
+            println!("{}: files {files:?}, KiB {memory:?}, after the warm-up and at the end", self.fault);
+        }
         let mut record = Record {
             client: self.client.log(),
             requests: self.requests(),
@@ -332,62 +345,4 @@ impl Rig {
             })
             .collect()
     }
-
-    /// What is left, after a while in which everything may be given back.
-    async fn leftovers(&self, nodes: &[Node]) -> Leftovers {
-        let give_up_at = Instant::now() + IDLE;
-        loop {
-            let leftovers = self.look_for_leftovers(nodes).await;
-            let record = Record { leftovers: leftovers.clone(), ..Record::default() };
-            let is_clean = super::invariants::violations(&record).iter().all(|(_, wrong)| wrong.is_empty());
-            if is_clean || Instant::now() > give_up_at {
-                return leftovers;
-            }
-            sleep(Duration::from_millis(500)).await;
-        }
-    }
-
-    async fn look_for_leftovers(&self, nodes: &[Node]) -> Leftovers {
-        let mut postgres = self.sql().await;
-        let mut count = async |condition: &'static str| {
-            let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND ";
-            let sql = sqlx::AssertSqlSafe(format!("{sql}{condition}"));
-            let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut postgres).await.expect("a count");
-            usize::try_from(count).expect("a count")
-        };
-        let redis = async |arguments: &[&str]| self.redis.command(arguments).await.parse().unwrap_or(usize::MAX);
-        let grown = |of: fn(&Usage) -> usize| {
-            let now = |pid: u32| nodes.iter().find(|node| node.pid() == pid).map(Node::usage);
-            let pairs = self.baseline.iter().filter_map(|(pid, before)| Some((of(before), of(&now(*pid)?))));
-            pairs.collect()
-        };
-        let keys = redis(&["DBSIZE"]).await;
-        let mut entries = 0;
-        for key in self.redis.command(&["KEYS", "*"]).await.lines().filter(|key| !key.is_empty()) {
-            entries += redis(&["LLEN", key]).await;
-        }
-        Leftovers {
-            repository_folders: repository_folders(&self.temporary_folder()),
-            child_processes: nodes.iter().map(|node| node.usage().children).sum(),
-            redis_keys: keys,
-            redis_entries: entries,
-            open_transactions: count("state = 'idle in transaction'").await,
-            // And the one that counts.
-            connections: (count("TRUE").await, nodes.len() * CONNECTIONS + 1),
-            files: grown(|usage| usage.files),
-            memory_kib: grown(|usage| usage.memory_kib),
-        }
-    }
-}
-
-/// Repositories below a folder, at any depth.
-fn repository_folders(folder: &std::path::Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
-    let folders = entries.flatten().filter(|entry| entry.path().is_dir());
-    folders
-        .map(|entry| {
-            let is_repository = entry.file_name().to_string_lossy().starts_with("tinygen-repo-");
-            usize::from(is_repository) + repository_folders(&entry.path())
-        })
-        .sum()
 }

@@ -43,6 +43,10 @@ pub(crate) trait Reader: Send + Default + 'static {
     fn asked(&mut self, bytes: &[u8]) -> Option<Sight>;
     /// What the server says to the process.
     fn answered(&mut self, bytes: &[u8]) -> Option<Sight>;
+    /// Whether this is where the process asks about its leases.
+    fn is_heart(&self) -> bool {
+        false
+    }
 }
 
 /// What all taps of one process share: its id, where it is to be killed, and how far it has come.
@@ -102,6 +106,8 @@ pub(crate) enum Trouble {
     Delay(Duration),
     /// Nothing arrives until the trouble is over; then everything does.
     Stall,
+    /// The same for what the process is told about its leases, and for nothing else: it writes before it can know better.
+    Deaf,
     /// Nothing arrives any more, and nobody is told: connections stay dead when the trouble is over.
     Blackhole,
     /// Connections are reset.
@@ -176,7 +182,8 @@ async fn forward<R: Reader>(
     loop {
         let now = *trouble.borrow_and_update();
         match now {
-            Some(Trouble::Stall) => {
+            Some(Trouble::Deaf) if !reader.is_heart() => {}
+            Some(Trouble::Stall | Trouble::Deaf) => {
                 // The tap is gone: so is the connection.
                 let Ok(()) = trouble.changed().await else { return };
                 continue;

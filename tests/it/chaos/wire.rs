@@ -10,6 +10,9 @@ use super::tap::{Reader, Sight};
 const BY_THE_CLOCK: [&str; 4] =
     ["UPDATE jobs SET lease_until", "UPDATE jobs SET idempotency_key = NULL", "INSERT INTO workers", "UPDATE workers"];
 
+/// In every statement about the leases of a worker, and in no other.
+const ABOUT_LEASES: &str = "(id, lease_epoch) IN (";
+
 /// Postgres' wire (manual, chapter 55): every message but the first is a letter and a length.
 #[derive(Default)]
 pub(crate) struct PostgresWire {
@@ -60,6 +63,10 @@ impl Reader for PostgresWire {
             }
         }
         seen
+    }
+
+    fn is_heart(&self) -> bool {
+        self.statements.values().any(|sql| sql.contains(ABOUT_LEASES))
     }
 }
 
@@ -174,6 +181,9 @@ mod tests {
         let beat = [begin.clone(), message(b'B', b"\0s2\0\0\0"), query("COMMIT")].concat();
         assert_eq!(sights(&[prepare, beat.clone(), beat].concat(), |piece| wire.asked(piece)), []);
         assert_eq!(sights(&answer, |piece| wire.answered(piece)), []);
+        assert!(!wire.is_heart());
+        assert_eq!(wire.asked(&message(b'P', b"s3\0SELECT id FROM jobs WHERE (id, lease_epoch) IN (\0\0\0")), None);
+        assert!(wire.is_heart());
         let look = [begin.clone(), query("SELECT 1"), query("COMMIT")].concat();
         assert_eq!(sights(&look, |piece| wire.asked(piece)), []);
         let work = [begin.clone(), change, query("COMMIT")].concat();

@@ -102,8 +102,7 @@ async fn f03_apis_are_killed_around_the_commit_and_in_the_response() {
     for _ in 0..rounds {
         for point in [Point::BeforeCommit(1), Point::AfterCommit(1)] {
             let api = rig.start_api(Start { kill_at: Some(point), ..Start::default() }).await;
-            let url = rig.world.repo_url.clone();
-            assert_eq!(rig.client.post(&url).await, None, "nobody answers 202 at {point:?}");
+            assert_eq!(rig.client.post().await, None, "nobody answers 202 at {point:?}");
             let is_stored = rig.is_last_post_stored().await;
             let refusals = rig.client.log().refusals;
             assert_eq!(is_stored, point == Point::AfterCommit(1), "{point:?}, {refusals:?}: {}", api.tail());
@@ -113,9 +112,9 @@ async fn f03_apis_are_killed_around_the_commit_and_in_the_response() {
         rig.client.post_and_read(40).await;
         rig.kill(api).await;
         assert!(rig.is_last_post_stored().await, "the answer had begun");
-        // Who got no answer asks again.
+        // Who got no answers asks again, under the same keys.
         let api = rig.api().await;
-        rig.client.submit().await;
+        rig.client.ask_again().await;
         rig.retire(api).await;
     }
     nodes.push(rig.api().await);

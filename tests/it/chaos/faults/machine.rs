@@ -103,9 +103,7 @@ async fn f14_short_memory_aborts_no_worker() {
         let limit = ["--as=536870912", "--pid", &node.pid().to_string()].map(str::to_owned);
         assert!(Command::new("prlimit").args(limit).status().await.expect("prlimit runs").success());
     }
-    let warm_up = rig.client.submit_all(10).await;
-    assert!(rig.client.wait_for(&warm_up, Duration::from_mins(2)).await.is_empty());
-    rig.note_baseline(&nodes);
+    rig.warm_up(&nodes).await;
     let ids = rig.client.submit_all(sized(10, 100)).await;
     assert!(rig.client.wait_for(&ids, Duration::from_mins(4)).await.is_empty(), "{}", nodes[1].tail());
     rig.conclude("512 MiB of address space", 1, nodes).await;

@@ -13,13 +13,18 @@ use uuid::Uuid;
 use super::exact::until;
 use super::thinking;
 use crate::app::diligent;
-use crate::chaos::rig::{RECOVERY, Rig, Start};
+use crate::chaos::rig::{RECOVERY, Rig, Start, WARM_UP};
 use crate::chaos::sized;
 
 /// Waits that workers may choose before they ask the model again (full jitter over 1, 2, 4, … s), or try the job again.
 const BACKOFF: Duration = Duration::from_mins(1);
 /// How long a worker bears the model's silence.
 const SILENCE: Duration = Duration::from_mins(5);
+
+/// The number of the first job that meets a fault: the rig's first job and those of the warm-up come before.
+const FIRST_DISTURBED: usize = 2 + WARM_UP;
+/// The try that is answered in a storm: 9 of 10 are not, which is more than the six of one attempt.
+const STORM: usize = 10;
 
 /// What the model does instead of answering, in turn. The last two are silent for as long as a client bears it: 5 min.
 fn model_faults() -> Vec<Reply> {
@@ -53,21 +58,23 @@ async fn f07_no_half_answer_of_the_model_counts() {
     let asked: Mutex<HashMap<String, usize>> = Mutex::default();
     let met: Arc<Mutex<HashSet<usize>>> = Arc::default();
     let meets = met.clone();
-    // The first request of job n + 2 (the first job is undisturbed) meets fault n; a storm answers 9 of 10 with 529.
+    // The plan of the n-th job after those that nobody disturbs meets fault n; in the storm after it, the plan of each
+    // job is answered at the tenth try.
     let script = move |request: &RequestView| {
         let text = request.first_text();
         let number = text.rsplit("Request ").next().and_then(|tail| tail.split('.').next()?.parse::<usize>().ok());
         let number = number.expect("a numbered request");
+        let is_plan = text.contains("This is the analysis pass");
         let mut asked = asked.lock().expect("nobody panics");
         let times = asked.entry(request.sha256().to_owned()).or_default();
         *times += 1;
-        match number.checked_sub(2) {
-            Some(index) if index < faults.len() && *times == 1 && text.contains("This is the analysis pass") => {
+        match number.checked_sub(FIRST_DISTURBED).filter(|_| is_plan) {
+            Some(index) if index < faults.len() && *times == 1 => {
                 // A second question after an answer of no use meets it too.
                 meets.lock().expect("nobody panics").insert(index);
                 faults[index].clone()
             }
-            Some(index) if index >= faults.len() && *times < 4 => {
+            Some(index) if index >= faults.len() && *times < STORM => {
                 Reply::fault(ModelFault::status(529).with_header("retry-after", "1"))
             }
             _ => diligent(request),
@@ -77,15 +84,15 @@ async fn f07_no_half_answer_of_the_model_counts() {
     rig.run_without_faults().await;
     rig.expected.recovery = RECOVERY + BACKOFF + SILENCE;
     let api = rig.api().await;
-    let workers = [rig.start_worker(Start { concurrency: Some(8), ..Start::default() }).await, rig.worker().await];
+    let broad = rig.start_worker(Start { concurrency: Some(8), ..Start::default() }).await;
+    let nodes = vec![api, broad, rig.worker().await];
+    rig.warm_up(&nodes).await;
     let ids = rig.client.submit_all(rounds + sized(5, 40)).await;
     until("every fault has been met", || met.lock().expect("nobody panics").len() == rounds).await;
     rig.fault_now();
     rig.expected.broken_streams = rounds;
     let open = rig.client.wait_for(&ids, Duration::from_mins(12)).await;
     assert!(open.is_empty(), "{open:?} have not ended");
-    let mut nodes = vec![api];
-    nodes.extend(workers);
     rig.conclude("model service that fails", rounds, nodes).await;
 }
 
@@ -125,7 +132,8 @@ async fn f08_what_passes_at_the_git_host_is_tried_again() {
     rig.expected.recovery = RECOVERY + BACKOFF;
     let api = rig.api().await;
     let impatient = [("TINYGEN_FETCH_TIMEOUT_SECONDS", "3".to_owned())];
-    let worker = rig.start_worker(Start { variables: &impatient, ..Start::default() }).await;
+    let nodes = vec![api, rig.start_worker(Start { variables: &impatient, ..Start::default() }).await];
+    rig.warm_up(&nodes).await;
     let faults = git_faults();
     let rounds = sized(1, 2);
     for _ in 0..rounds {
@@ -143,7 +151,7 @@ async fn f08_what_passes_at_the_git_host_is_tried_again() {
             rig.world.git.behave(|git| *git = Behaviour::default());
         }
     }
-    rig.conclude("Git host that fails", rounds * faults.len(), vec![api, worker]).await;
+    rig.conclude("Git host that fails", rounds * faults.len(), nodes).await;
 }
 
 /// Waits until an attempt at the job has failed and another one is planned, or made.

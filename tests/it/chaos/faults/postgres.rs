@@ -21,6 +21,7 @@ async fn f05_nothing_is_accepted_without_postgres_and_nothing_is_lost_with_it() 
     rig.run_without_faults().await;
     rig.expected.recovery = RECOVERY + BACKOFF;
     let nodes = vec![rig.api().await, rig.api().await, rig.worker().await, rig.worker().await];
+    rig.warm_up(&nodes).await;
     let stop = CancellationToken::new();
     let load = tokio::spawn(load(rig.client.clone(), stop.clone()));
     let mut rounds = 0;
@@ -79,7 +80,7 @@ async fn an_outage_longer_than_a_lease_costs_no_call_and_no_worker() {
     let ids = rig.client.submit_all(2).await;
     rig.world.claude.arrived(before + ids.len()).await;
     rig.postgres.stop(Stop::Fast).await;
-    let body = rig.client.post(&rig.world.repo_url.clone()).await;
+    let body = rig.client.post().await;
     assert_eq!((body, rig.client.log().refusals), (None, vec![503]), "nothing is accepted meanwhile");
     sleep(LEASE + Duration::from_secs(2)).await;
     rig.postgres.restart().await;

@@ -61,6 +61,7 @@ async fn f09_receivers_that_fail_are_told_all_in_order_and_hold_up_nobody() {
     let Some(mut rig) = Rig::new("F9", thinking(Duration::from_millis(100))).await else { return };
     rig.run_without_faults().await;
     let mut nodes = vec![rig.api().await, rig.worker().await, rig.worker().await];
+    rig.warm_up(&nodes).await;
     let faults = receiver_faults();
     let slow = sized(2, 60);
     let rounds = faults.len() + slow + 1;

@@ -17,6 +17,7 @@ async fn f04_jobs_are_accepted_and_done_whatever_redis_does() {
     let Some(mut rig) = Rig::new("F4", thinking(Duration::from_millis(100))).await else { return };
     rig.run_without_faults().await;
     let nodes = vec![rig.api().await, rig.worker().await, rig.worker().await];
+    rig.warm_up(&nodes).await;
     let mut rounds = 0;
     for seconds in [1, 10, sized(1, 60)] {
         rig.redis.stop().await;

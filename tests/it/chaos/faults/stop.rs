@@ -1,5 +1,7 @@
 //! F13: processes that are asked to end, under load.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use standin::claude::{Reply, RequestView};
@@ -57,7 +59,13 @@ async fn a_second_signal_ends_a_worker_that_waits_for_its_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f13_a_rolling_restart_fails_no_job_and_loses_no_attempt() {
-    let Some(mut rig) = Rig::new("F13", thinking(Duration::from_millis(500))).await else { return };
+    let is_silent = Arc::new(AtomicBool::new(false));
+    let thinking = thinking(Duration::from_millis(500));
+    let silences = is_silent.clone();
+    let script = move |request: &RequestView| {
+        if silences.load(Ordering::SeqCst) { silent(request) } else { thinking(request) }
+    };
+    let Some(mut rig) = Rig::new("F13", script).await else { return };
     rig.run_without_faults().await;
     let mut apis = vec![rig.api().await, rig.api().await];
     let mut workers = vec![rig.worker().await, rig.worker().await, rig.worker().await];
@@ -80,6 +88,20 @@ async fn f13_a_rolling_restart_fails_no_job_and_loses_no_attempt() {
     }
     stop.cancel();
     load.await.expect("the load ends");
+    let all: Vec<_> = rig.client.log().accepted.keys().copied().collect();
+    assert!(rig.client.wait_for(&all, Duration::from_mins(2)).await.is_empty(), "{}", workers[0].tail());
+    // A job that hangs is handed back as well.
+    is_silent.store(true, Ordering::SeqCst);
+    let before = rig.world.generations();
+    let hung = rig.client.submit().await;
+    rig.world.claude.arrived(before + 1).await;
+    is_silent.store(false, Ordering::SeqCst);
+    let holder = rig.holder(hung).await;
+    let holder = workers.iter().position(|worker| worker.worker == holder).expect("it runs");
+    rig.expected.other_interruptions += 1;
+    rig.fault_now();
+    timeout(DRAIN, rig.retire(workers.swap_remove(holder))).await.expect("it drains");
+    assert!(rig.client.wait_for(&[hung], DRAIN).await.is_empty(), "{}", workers[0].tail());
     let rescues: i64 = sqlx::query_scalar("SELECT CAST(COALESCE(SUM(rescues), 0) AS BIGINT) FROM jobs")
         .fetch_one(&mut rig.sql().await)
         .await

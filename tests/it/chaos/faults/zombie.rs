@@ -12,13 +12,16 @@ use super::planning;
 use crate::chaos::node::Node;
 use crate::chaos::rig::{LEASE, Rig};
 use crate::chaos::sized;
+use crate::chaos::tap::Trouble;
 
 /// Jobs that each of them holds.
 const HELD: usize = 4;
 /// Before the leases have run out.
 const EARLY: Duration = Duration::from_secs(10);
-/// What a test need not wait for.
-const SOON: Duration = Duration::from_secs(1);
+/// What a test need not wait for. The jobs still run when those that held them wake.
+const SOON: Duration = Duration::from_secs(3);
+/// After they have woken: what has arrived meanwhile is written by then.
+const DEAF: Duration = Duration::from_secs(1);
 /// A heartbeat, and what a busy machine adds: then a worker must know that its jobs are another's.
 const NOTICE: Duration = Duration::from_secs(8);
 
@@ -47,10 +50,13 @@ async fn f06_workers_that_stood_still_write_nothing() {
         for _ in 0..zombies_a_round {
             zombies.push(rig.worker().await);
         }
+        let before = rig.world.generations();
         let ids = rig.client.submit_all(zombies_a_round * HELD).await;
         for id in &ids {
             claimed_by(&rig, *id, &zombies).await;
         }
+        // Each is in a call then.
+        rig.world.claude.arrived(before + ids.len()).await;
         for zombie in &zombies {
             zombie.signal("-STOP").await;
         }
@@ -66,8 +72,14 @@ async fn f06_workers_that_stood_still_write_nothing() {
         for id in &held {
             claimed_by(&rig, *id, &others).await;
         }
-        for zombie in &mut zombies {
+        // Only the fence keeps them from writing: of their leases they hear later.
+        for zombie in &zombies {
+            zombie.postgres.trouble(Some(Trouble::Deaf));
             zombie.signal("-CONT").await;
+        }
+        sleep(DEAF).await;
+        for zombie in &mut zombies {
+            zombie.postgres.trouble(None);
             let given_up = zombie.logged("Another worker has the job; the attempt's end is not written");
             timeout(NOTICE, given_up).await.expect("it notices");
         }

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::chaos::record::{CallRow, EventRow, ModelRequest, Record};
+use crate::chaos::record::{CallRow, EventRow, ModelRequest, Record, StageRow};
 
+/// The stages that come without a call to the model.
+const WITHOUT_CALLS: [&str; 2] = ["snapshot", "sheet"];
 /// The failure of an attempt whose answers were of no use.
 const UNUSABLE: &str = "model_output_invalid";
 
@@ -53,10 +55,14 @@ fn requests_of<'a>(record: &'a Record, call: &'a CallRow) -> impl Iterator<Item 
 
 /// I5: the requests that were paid more than once are no more than the calls that were cut off.
 pub(super) fn repeats_are_bounded(record: &Record) -> Vec<String> {
-    let in_flight: usize = record.kills.iter().filter(|kill| kill.worker.is_some()).map(|kill| kill.concurrency).sum();
-    let bound = in_flight + record.expected.broken_streams + record.expected.other_interruptions;
-    let repeats = repeats(record);
+    let (repeats, bound) = (repeats(record), cut_off(record));
     if repeats > bound { vec![format!("{repeats} calls were paid again; {bound} were cut off")] } else { vec![] }
+}
+
+/// The most calls that the faults may have cut off.
+fn cut_off(record: &Record) -> usize {
+    let in_flight: usize = record.kills.iter().filter(|kill| kill.worker.is_some()).map(|kill| kill.concurrency).sum();
+    in_flight + record.expected.broken_streams + record.expected.other_interruptions
 }
 
 /// How many paid requests had been paid before.
@@ -68,7 +74,8 @@ pub(crate) fn repeats(record: &Record) -> usize {
     times.values().map(|times| times - 1).sum()
 }
 
-/// I9: a job's cost is the sum of its settled calls, and with what is still reserved it covers the model's bill.
+/// I9: a job's cost is the sum of its settled calls, and with what is still reserved it covers the model's bill. Only calls
+/// that were cut off are still reserved, and no stage is finished without a settled call.
 pub(super) fn the_books_agree_with_the_bill(record: &Record) -> Vec<String> {
     let mut wrong = Vec::new();
     for (id, job) in &record.jobs {
@@ -92,5 +99,19 @@ pub(super) fn the_books_agree_with_the_bill(record: &Record) -> Vec<String> {
     if unknown > 0 {
         wrong.push(format!("the model was asked {unknown} times without a reservation"));
     }
+    let (open, bound) = (record.calls.iter().filter(|call| call.cost_nanos.is_none()).count(), cut_off(record));
+    if open > bound {
+        wrong.push(format!("{open} calls are reserved at rest; {bound} were cut off"));
+    }
+    let is_paid = |stage: &StageRow| record.calls.iter().any(|call| is_settled(call, stage));
+    let finished = record.stages.iter().filter(|stage| stage.is_finished && !WITHOUT_CALLS.contains(&&*stage.kind));
+    let unpaid = finished.filter(|stage| !is_paid(stage));
+    wrong.extend(unpaid.map(|stage| format!("{} has finished {} without a settled call", stage.job_id, stage.kind)));
     wrong
+}
+
+/// Whether an answer to this stage is in the books. What failed before it began costs nothing, and is no answer.
+fn is_settled(call: &CallRow, stage: &StageRow) -> bool {
+    let is_its_own = (call.job_id, &call.kind, &call.item) == (stage.job_id, &stage.kind, &stage.item);
+    is_its_own && call.cost_nanos.is_some_and(|nanos| nanos > 0)
 }
