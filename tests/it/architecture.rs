@@ -92,7 +92,7 @@ fn every_metric_is_counted() {
 }
 
 /// The Rust files of all crates, without tests, benchmarks and the stand-ins.
-fn sources(root: &Path) -> Vec<PathBuf> {
+pub(crate) fn sources(root: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let crates = ["api", "domain", "egress", "exposition", "jobs", "pipeline", "trace_context", "worker"];
     let folders = crates.map(|name| format!("{name}/src")).into_iter().chain(["src".to_owned()]);

@@ -41,7 +41,7 @@ async fn a_worker_says_how_it_is_and_what_it_misses() {
         let answer = reqwest::get(format!("http://{listen}/readyz")).await.expect("an answer");
         (answer.status().as_u16(), answer.json().await.expect("JSON"))
     };
-    let healthy = json!({"status": "ok", "checks": {"store": "ok", "redis": "ok", "worker": "ok"}});
+    let healthy = json!({"status": "ok", "checks": {"store": "ok", "redis": "ok", "worker": "ok", "model": "ok"}});
     assert_eq!(readiness().await, (200, healthy));
     assert_eq!(reqwest::get(format!("http://{listen}/jobs/1")).await.expect("an answer").status(), 404, "no API");
     let health = async || {
@@ -51,7 +51,8 @@ async fn a_worker_says_how_it_is_and_what_it_misses() {
     assert!(health().await.status.success());
 
     cluster.redis.stop().await;
-    let degraded = json!({"status": "ok", "checks": {"store": "ok", "redis": "degraded", "worker": "ok"}});
+    let degraded =
+        json!({"status": "ok", "checks": {"store": "ok", "redis": "degraded", "worker": "ok", "model": "ok"}});
     assert_eq!(readiness().await, (200, degraded), "Redis is only the bell");
 
     cluster.postgres.cut().await;

@@ -9,6 +9,7 @@ mod demo;
 mod health;
 mod keys;
 mod local_topology;
+mod logging;
 mod metrics;
 #[path = "../../jobs/tests/it/redis_server.rs"]
 mod redis_server;
