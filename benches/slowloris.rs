@@ -71,7 +71,10 @@ async fn ask_health<T>(address: &str, end: impl Future<Output = T>) -> (Vec<Dura
         loop {
             let begun = Instant::now();
             let mut connection = Connection::open(address).await;
-            assert_eq!(connection.ask(b"GET /healthz HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n").await, 200);
+            assert_eq!(
+                connection.ask(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await,
+                200
+            );
             times.push(begun.elapsed());
             sleep(ASK_EVERY).await;
         }
@@ -91,7 +94,7 @@ async fn until_cut(mut stream: TcpStream, trickles: bool) -> (bool, Duration) {
         if !trickles {
             return std::future::pending().await;
         }
-        let _ = writer.write_all(b"GET /healthz HTTP/1.1\r\nHost: bench\r\nX-Slow: ").await;
+        let _ = writer.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await;
         let mut seconds = interval(TRICKLE_EVERY);
         loop {
             seconds.tick().await;

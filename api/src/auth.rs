@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use domain::KeyId;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jobs::{ApiKey, Authentication, Jobs, KeyToken};
 
 use crate::error::ApiError;
@@ -46,14 +48,23 @@ pub(crate) enum KeyProblem {
 
 /// What a request came with, to be looked at again while its answer goes on.
 pub(crate) struct Credentials {
-    pub(crate) keys: Arc<Authenticator>,
-    pub(crate) headers: HeaderMap,
+    keys: Arc<Authenticator>,
+    headers: HeaderMap,
 }
 
 impl Credentials {
-    /// Whether they are still good. When the store is away nobody knows otherwise.
-    pub(crate) async fn are_good(&self) -> bool {
-        !matches!(self.keys.identify(&self.headers).await, Err(ApiError::Unauthenticated(_)))
+    /// Those of a request with these headers; of the headers only what is needed is kept.
+    pub(crate) fn of(keys: &Arc<Authenticator>, headers: &HeaderMap) -> Self {
+        let authorization = headers.get_all(header::AUTHORIZATION).iter();
+        let headers = authorization.map(|value| (header::AUTHORIZATION, value.clone())).collect();
+        Self { keys: keys.clone(), headers }
+    }
+
+    /// Whether they are still good. When the store is away nobody knows otherwise. Boxed, because thousands of streams
+    /// would have room for it that they seldom need.
+    pub(crate) fn are_good(&self) -> BoxFuture<'_, bool> {
+        let identity = self.keys.identify(&self.headers);
+        async { !matches!(identity.await, Err(ApiError::Unauthenticated(_))) }.boxed()
     }
 }
 

@@ -106,20 +106,20 @@ pub(crate) async fn get_events(
         if query.limit.is_some() {
             return Err(invalid("limit", format!("is for pages: ask for them with `Accept: {PAGE}`")));
         }
-        return stream(&state, job, after, headers);
+        return stream(&state, job, after, &headers);
     }
     let limit = query.limit.map_or(Ok(PAGE_EVENTS), |text| read_limit(&text))?;
     Ok((NO_STORE, Json(page(&state, &job, after, limit).await?)).into_response())
 }
 
-fn stream(state: &ApiState, job: Job, after: u64, headers: HeaderMap) -> Result<Response, ApiError> {
+fn stream(state: &ApiState, job: Job, after: u64, headers: &HeaderMap) -> Result<Response, ApiError> {
     if job.status.is_terminal() && after >= job.version {
         return Ok((StatusCode::NO_CONTENT, NO_STORE).into_response());
     }
     let slot = state.streams.clone().try_acquire_owned().map_err(|_| ApiError::TooManyStreams)?;
     let (ping, closing) = (state.pace.ping, state.closing.clone());
     let watch = state.jobs.watch(job.id);
-    let credentials = Credentials { keys: state.keys.clone(), headers };
+    let credentials = Credentials::of(&state.keys, headers);
     Ok(EventStream { job, watch, after, ping, closing, credentials }.respond(slot))
 }
 
