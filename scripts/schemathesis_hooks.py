@@ -25,6 +25,7 @@ REASONS = {
         # The same key with another body.
         "idempotency_key_reused": "",
     },
+    "retry_job": {"idempotency_key_reused": ""},
     "create_webhook": {"invalid_field": "/url", "blocked_address": "/url"},
     "change_webhook": {"invalid_field": "/url", "blocked_address": "/url"},
     "create_key": {"invalid_field": "/limits/usdPerDay"},
