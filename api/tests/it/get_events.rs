@@ -8,11 +8,11 @@ use domain::{Cost, Failure, FailureCode, JobId, Outcome, StageKey, StageKind, To
 use futures::StreamExt as _;
 use jobs::{LiveEvent, LiveNews};
 use reqwest::Method;
+use serde_json::json;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 use sse_stream::SseByteStream;
 
-use crate::server::{Answer, Server};
+use crate::server::{Answer, Server, redact};
 use crate::sse::{Event, PATIENCE, Stream};
 use crate::work;
 
@@ -270,26 +270,5 @@ async fn open_streams_end_with_the_server_at_once() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     for stream in &mut streams {
         assert_eq!(stream.next_bytes().await, None, "ended, not cut off");
-    }
-}
-
-/// Replaces what differs from run to run.
-fn redact(value: &mut Value, id: &str) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                let is_time = name.ends_with("At") || name == "at";
-                if is_time && field.is_string() {
-                    *field = "<time>".into();
-                } else if name == "durationMs" && field.is_number() {
-                    *field = "<ms>".into();
-                } else {
-                    redact(field, id);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| redact(item, id)),
-        Value::String(text) => *text = text.replace(id, "<id>"),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

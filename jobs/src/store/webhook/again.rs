@@ -128,7 +128,7 @@ pub(super) async fn put_first(
 }
 
 /// Lets a receiver that failed be tried at once. One that jobs brought along has nobody else to enable it.
-async fn wake(tx: &mut Tx, webhook_id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
+pub(super) async fn wake(tx: &mut Tx, webhook_id: Uuid, now: DateTime<Utc>) -> Result<(), StoreError> {
     on!(tx, conn => {
         sqlx::query(
             "UPDATE webhooks

@@ -6,7 +6,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::super::{Store, commit, on, to_bigint, to_small_count};
-use super::again::put_first;
+use super::again::{put_first, wake};
 use super::{ENDPOINT, events_from_json, events_to_json, read_url, secret};
 use crate::error::StoreError;
 use crate::webhook::message::test_body;
@@ -248,13 +248,7 @@ impl Store {
         }
         put_first(&mut tx, id.0, delivery_id, now).await?;
         // Somebody waits for the answer: a receiver that failed need not wait for its next probe.
-        on!(&mut tx, conn => {
-            sqlx::query("UPDATE webhooks SET probe_at = $2 WHERE id = $1 AND probe_at > $2")
-                .bind(id.0)
-                .bind(now)
-                .execute(&mut **conn)
-                .await?;
-        });
+        wake(&mut tx, id.0, now).await?;
         commit(tx).await?;
         self.couriers.ring();
         Ok(Some(Delivery {
